@@ -1,0 +1,207 @@
+"""Everything that can go wrong, as types.
+
+LlmloraError                      exit 1   something failed that is not the user's doing
+├── EngineFailed                           llmlora's chat child (llama.cpp) died or refused
+├── DiskFull                               a save found no room; everything committed is intact
+├── Diverged                               the loss became NaN or infinite
+└── UserError                     exit 2   the user can mend it; `hint` says how
+    ├── ModelNotFound                      a name that resolves to nothing
+    ├── SampleMissing                      a sample model whose packages are not installed
+    ├── StoreUnreadable                    Ollama's store exists but may not be read
+    ├── DigestMismatch                     bytes are not the bytes their name promises
+    ├── GgufError                          a malformed or hostile GGUF file
+    ├── UnsupportedArchitecture            a GGUF whose architecture cannot be trained yet
+    ├── UnsupportedTensorType              a quantisation without a dequantiser
+    ├── NotTrainable                       any other reason a base cannot be trained
+    ├── UnknownTarget                      a target module the model does not have
+    ├── InvalidRecipe                      every wrong value of a recipe at once
+    ├── DataUnreadable                     a file that is missing, empty, binary, in no known encoding …
+    ├── InvalidRows                        rows that cannot become conversations, all of them, by number
+    ├── NothingToTrain                     no token is left to learn from
+    ├── TemplateFailed                     a chat template that raises, loops or explodes
+    ├── NotEnoughMemory                    the plan does not fit; three knobs to turn
+    ├── OutputNotEmpty                     `train` into a directory that holds something
+    ├── NothingToResume                    `--resume` of a directory that is not a run
+    ├── RunChanged                         data or base changed since the run began
+    ├── NotAnAdapter                       a directory or file that is not an adapter of ours or PEFT's
+    └── AdapterMismatch                    an adapter for another base
+
+A class names its typed facts; its words live in `text/{en,ja}.toml` under `errors.<code>`.
+The two edges (`cli/main.py`, later `api/errors.py`) translate; nobody else prints.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from llmlora.text.catalogue import Language, say
+
+
+@dataclass(eq=False)
+class LlmloraError(Exception):
+    """Base of every error raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def code(self) -> str:
+        """Stable name for machines: `model_not_found`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def message(self, language: Language = "en") -> str:
+        """What happened."""
+        return say(language, f"errors.{self.code}.message", **vars(self))
+
+    def hint(self, language: Language = "en") -> str:
+        """What to do next."""
+        return say(language, f"errors.{self.code}.hint", **vars(self))
+
+    def __str__(self) -> str:
+        return self.message()
+
+
+@dataclass(eq=False)
+class EngineFailed(LlmloraError):
+    problem: str
+
+
+@dataclass(eq=False)
+class DiskFull(LlmloraError):
+    path: Path
+    needed_mb: int
+    free_mb: int
+
+
+@dataclass(eq=False)
+class Diverged(LlmloraError):
+    step: int
+    learning_rate: float
+
+
+@dataclass(eq=False)
+class UserError(LlmloraError):
+    exit_code: ClassVar[int] = 2
+
+
+@dataclass(eq=False)
+class ModelNotFound(UserError):
+    name: str
+    available: Sequence[str]
+
+
+@dataclass(eq=False)
+class SampleMissing(UserError):
+    name: str
+    command: str
+
+
+@dataclass(eq=False)
+class StoreUnreadable(UserError):
+    path: Path
+
+
+@dataclass(eq=False)
+class DigestMismatch(UserError):
+    path: Path
+    expected: str
+    found: str
+
+
+@dataclass(eq=False)
+class GgufError(UserError):
+    path: Path
+    problem: str
+
+
+@dataclass(eq=False)
+class UnsupportedArchitecture(UserError):
+    architecture: str
+    supported: Sequence[str]
+
+
+@dataclass(eq=False)
+class UnsupportedTensorType(UserError):
+    tensor: str
+    tensor_type: str
+    supported: Sequence[str]
+
+
+@dataclass(eq=False)
+class NotTrainable(UserError):
+    name: str
+    reason: str
+
+
+@dataclass(eq=False)
+class UnknownTarget(UserError):
+    targets: Sequence[str]
+    available: Sequence[str]
+
+
+@dataclass(eq=False)
+class InvalidRecipe(UserError):
+    problems: Sequence[str]
+
+
+@dataclass(eq=False)
+class DataUnreadable(UserError):
+    path: Path
+    problem: str
+
+
+@dataclass(eq=False)
+class InvalidRows(UserError):
+    path: Path
+    count: int
+    examples: Sequence[str]
+
+
+@dataclass(eq=False)
+class NothingToTrain(UserError):
+    path: Path
+    max_length: int
+
+
+@dataclass(eq=False)
+class TemplateFailed(UserError):
+    problem: str
+
+
+@dataclass(eq=False)
+class NotEnoughMemory(UserError):
+    needed_mb: int
+    available_mb: int
+    batch_size: int
+    max_length: int
+    rank: int
+
+
+@dataclass(eq=False)
+class OutputNotEmpty(UserError):
+    path: Path
+
+
+@dataclass(eq=False)
+class NothingToResume(UserError):
+    path: Path
+
+
+@dataclass(eq=False)
+class RunChanged(UserError):
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass(eq=False)
+class NotAnAdapter(UserError):
+    path: Path
+    problem: str
+
+
+@dataclass(eq=False)
+class AdapterMismatch(UserError):
+    expected: str
+    found: str
