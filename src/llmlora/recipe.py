@@ -67,6 +67,11 @@ class Recipe(BaseModel):
             raise ValueError("target_modules is empty")
         return self
 
+    @property
+    def scale_alpha(self) -> float:
+        """`alpha`, or its rule: twice the rank."""
+        return 2.0 * self.rank if self.alpha is None else self.alpha
+
     def to_yaml(self) -> str:
         """The recipe as a YAML document, fields in their order here."""
         return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))

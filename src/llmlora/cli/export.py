@@ -1,0 +1,75 @@
+"""`llmlora export`: a trained adapter as GGUF, alone or merged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from llmlora.settings import read_settings
+from llmlora.text.catalogue import say
+
+
+@click.command()
+@click.argument("adapter", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--gguf-adapter", type=click.Path(path_type=Path), help="Write the adapter alone to this file.")
+@click.option("--gguf", type=click.Path(path_type=Path), help="Write base and adapter merged to this file.")
+@click.option("--model", help="The base, when it is no longer where the recipe says.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+def command(adapter: Path, gguf_adapter: Path | None, gguf: Path | None, model: str | None, as_json: bool) -> None:
+    """Write the adapter in OUT as GGUF."""
+    from llmlora.adapter import base_name_of
+    from llmlora.export.adapter import export_adapter
+    from llmlora.model.source import resolve
+
+    if gguf_adapter is None and gguf is None:
+        raise click.UsageError("give --gguf-adapter FILE, --gguf FILE, or both")
+    settings = read_settings()
+    base = resolve(model or base_name_of(adapter), settings.home, settings.ollama_stores)
+    document: dict[str, Any] = {"base": base.name, "digest": base.digest}
+    if gguf_adapter is not None:
+        tensors = export_adapter(adapter, base, gguf_adapter)
+        document["adapter"] = {"path": str(gguf_adapter), "tensors": tensors}
+        _say(as_json, "adapter", path=gguf_adapter, tensors=tensors, size=_megabytes(gguf_adapter))
+    if gguf is not None:
+        document["merged"] = _merged(adapter, base, gguf, as_json)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def _merged(adapter: Path, base: Any, target: Path, as_json: bool) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from llmlora.export.merged import export_merged
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        report = export_merged(
+            adapter, base, target, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    if not as_json:
+        _show_report(report)
+    _say(as_json, "merged", path=target, tensors=len(report.tensors), size=_megabytes(target))
+    return {"path": str(target), **report.to_json()}
+
+
+def _show_report(report: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    language = read_settings().language
+    table = Table(title=say(language, "cli.export.report", origin=report.activations), title_justify="left")
+    for name in ("tensor", "before", "after", "update", "kept", "error"):
+        table.add_column(say(language, f"cli.export.{name}"), justify="left" if name == "tensor" else "right")
+    for one in report.tensors:
+        table.add_row(one.tensor, one.before, one.after, f"{one.update:.2%}", f"{one.kept:.3f}", f"{one.error:.3f}")
+    Console().print(table)
+
+
+def _say(as_json: bool, key: str, **facts: Any) -> None:
+    click.echo(say(read_settings().language, f"cli.export.wrote_{key}", **facts), err=as_json)
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

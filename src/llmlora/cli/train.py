@@ -1,0 +1,115 @@
+"""`llmlora train`: begin a run, or continue one."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from llmlora.cli.options import given_values, recipe_options
+from llmlora.errors import InvalidRecipe
+from llmlora.paths import Run
+from llmlora.recipe import make_recipe, read_recipe
+from llmlora.settings import Settings, read_settings
+from llmlora.text.catalogue import say
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), help="A new directory for all this run writes.")
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="A YAML recipe; options override it.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Continue the run in this directory.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@recipe_options
+def command(out: Path | None, recipe_file: Path | None, resume: Path | None, as_json: bool, **options: Any) -> int:
+    """Fine-tune a base model with LoRA."""
+    settings = read_settings()
+    values = given_values(options)
+    if resume is not None:
+        if values or recipe_file or out:
+            raise InvalidRecipe([say("en", "cli.train.resume_alone")])
+        outcome = _resume(resume, settings)
+        directory = resume
+    else:
+        if out is None:
+            raise InvalidRecipe(["--out: name a new directory for what this run writes"])
+        values = {**(read_recipe(recipe_file) if recipe_file else {}), **values}
+        outcome = _start(values, out, settings)
+        directory = out
+    return _report(outcome, directory, settings, as_json)
+
+
+def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
+    recipe = make_recipe(values)
+    from llmlora.train.run import need_empty, prepare, start
+
+    need_empty(out)
+    with _patience("preparing", settings):
+        prepared = prepare(recipe, settings.home, settings.ollama_stores)
+    return _watch(prepared, out, settings, start)
+
+
+def _resume(out: Path, settings: Settings) -> Any:
+    from llmlora.train.run import attempt, finished_outcome, prepare_again
+
+    with _patience("preparing", settings):
+        finished = finished_outcome(out)
+        if finished:
+            return finished
+        prepared = prepare_again(out, settings.home, settings.ollama_stores)
+    return _watch(prepared, out, settings, attempt)
+
+
+def _watch(prepared: Any, out: Path, settings: Settings, go: Any) -> Any:
+    from rich.console import Console
+
+    from llmlora.cli.view import TrainingView, show_plan
+
+    show_plan(prepared, settings.language, Console(stderr=True))
+    with TrainingView(settings.language) as view, _stop_on_signal() as stop:
+        return go(prepared, out, view, stop)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Any]:
+    """Ctrl-C or a termination asks the loop to stop after its step; a second Ctrl-C stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _patience(key: str, settings: Settings) -> Iterator[None]:
+    """A spinner on a terminal while something takes a few seconds."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(say(settings.language, f"cli.train.{key}")):
+        yield
+
+
+def _report(outcome: Any, out: Path, settings: Settings, as_json: bool) -> int:
+    interrupted = outcome.status == "interrupted"
+    if as_json:
+        document = {**asdict(outcome), "out": str(out), "events": str(Run(out).events)}
+        click.echo(json.dumps(document, default=str, ensure_ascii=False))
+    else:
+        key = {"interrupted": "interrupted", "finished": "finished"}.get(outcome.status, "already_finished")
+        loss = "-" if outcome.loss is None else f"{outcome.loss:.4f}"
+        click.echo(say(settings.language, f"cli.train.{key}", step=outcome.step, loss=loss, out=out))
+    return INTERRUPTED if interrupted else 0

@@ -1,0 +1,82 @@
+"""A packed matrix, and reading some of its rows as numbers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llmlora.ggml import TensorType
+from llmlora.kernels import fast
+
+# below this, handing work to a thread costs more than it saves
+ELEMENTS_PER_THREAD = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMatrix:
+    """A matrix [rows, columns] in its GGML blocks."""
+
+    blocks: np.ndarray[Any, np.dtype[np.uint8]]  # [rows, row_bytes], usually a read-only view of a mapped file
+    kind: TensorType
+    order: np.ndarray[Any, np.dtype[np.int64]] | None = None  # row i is stored at order[i]; None: as stored
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.blocks.shape[0], self.blocks.shape[1] // self.kind.block_bytes * self.kind.block_size
+
+    def write_rows(self, start: int, stop: int, out: Tensor) -> None:
+        """Dequantise rows start … stop into `out` [stop - start, columns], contiguous float32 or bfloat16."""
+        index = np.arange(start, stop) if self.order is None else self.order[start:stop]
+        _write(self, index, out)
+
+    def rows(self, start: int, stop: int, dtype: torch.dtype) -> Tensor:
+        """Rows start … stop, [stop - start, columns]."""
+        out = torch.empty(stop - start, self.shape[1], dtype=dtype)
+        self.write_rows(start, stop, out)
+        return out
+
+    def gather(self, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Rows by int64 index [n] → [n, columns]."""
+        out = torch.empty(len(index), self.shape[1], dtype=dtype)
+        wanted = index.numpy()
+        _write(self, wanted if self.order is None else self.order[wanted], out)
+        return out
+
+    def dense(self, dtype: torch.dtype) -> Tensor:
+        """All of it."""
+        return self.rows(0, self.shape[0], dtype)
+
+
+def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:
+    if out.dtype == torch.float32:
+        kernel, target = fast.rows_float32, out.numpy()
+    elif out.dtype == torch.bfloat16:
+        kernel, target = fast.rows_bfloat16, out.view(torch.uint16).numpy()
+    else:
+        raise TypeError(f"weights are dequantised to float32 or bfloat16, not {out.dtype}")
+    threads = min(torch.get_num_threads(), max(1, target.size // ELEMENTS_PER_THREAD))
+    cuts = [len(index) * part // threads for part in range(threads + 1)]
+
+    def part(number: int) -> None:
+        rows = slice(cuts[number], cuts[number + 1])
+        kernel(matrix.kind.number, matrix.blocks, index[rows], _half_table(), target[rows])
+
+    if threads == 1:
+        part(0)
+    else:
+        list(_pool(threads).map(part, range(threads)))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="dequantise")
+
+
+@cache
+def _half_table() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The value of every float16."""
+    return np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)

@@ -1,0 +1,55 @@
+"""Attention over rows packed end to end: each row attends to itself alone, causally.
+
+Registered with Transformers under `NAME`, which asks for no mask; the borders of the rows travel as the keyword
+`boundaries` of the model's forward. A loop over rows costs no padding and no [tokens × tokens] mask.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface
+
+NAME = "llmlora_packed"
+
+
+def register() -> None:
+    """Make the name known to Transformers; doing it twice is harmless."""
+    AttentionInterface.register(NAME, packed_attention)
+
+
+def packed_attention(  # noqa: PLR0913, PLR0917 - Transformers' signature
+    module: nn.Module,  # noqa: ARG001
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,  # noqa: ARG001
+    scaling: float,
+    sliding_window: int | None = None,
+    boundaries: tuple[int, ...] | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """query [1, heads, T, d], key and value [1, kv_heads, S, d] → [1, T, heads, d].
+
+    `boundaries` (0, …, T) are the borders of the packed rows; without them there is one row, whose keys may begin
+    before its queries (a cache). Scores are scaled by `scaling`; a `sliding_window` lets a token see itself and the
+    `sliding_window - 1` before it.
+    """
+    if boundaries is None:
+        return _one_row(query, key, value, scaling, sliding_window).transpose(1, 2), None
+    rows = [
+        _one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
+        for a, b in pairwise(boundaries)
+    ]
+    return torch.cat(rows, dim=2).transpose(1, 2), None
+
+
+def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None) -> Tensor:
+    queries, keys = query.shape[2], key.shape[2]
+    if queries == keys and (window is None or keys <= window):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
+    distance = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)[None, :]
+    seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling, enable_gqa=True)

@@ -1,0 +1,80 @@
+"""Put LoRA on a packed model, through PEFT. The one place that uses PEFT's experimental registration."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from llmlora.errors import UnknownTarget
+from llmlora.model.packed import PackedLinear, PackedLoraLinear
+from llmlora.recipe import ALL_LINEAR, Recipe
+
+
+def targets_of(recipe: Recipe, available: list[str]) -> list[str]:
+    """The modules a recipe puts LoRA on, by their short names.
+
+    Raises:
+        UnknownTarget: names that are not among `available`.
+    """
+    if recipe.target_modules == (ALL_LINEAR,):
+        return available
+    unknown = [name for name in recipe.target_modules if name not in available]
+    if unknown:
+        raise UnknownTarget(unknown, [ALL_LINEAR, *available])
+    return [name for name in available if name in recipe.target_modules]
+
+
+def add_lora(model: PreTrainedModel, recipe: Recipe, targets: list[str]) -> PeftModel:
+    """The model with a fresh adapter: A random by the recipe's seed, B zero, both float32, all else frozen."""
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.scale_alpha,  # type: ignore[arg-type]  # PEFT computes with floats and annotates int
+        lora_dropout=recipe.dropout,
+        target_modules=targets,
+        use_rslora=recipe.rslora,
+        task_type="CAUSAL_LM",
+    )
+    config._register_custom_module({PackedLinear: PackedLoraLinear})
+    model.name_or_path = recipe.model  # what PEFT writes down as the base
+    torch.manual_seed(recipe.seed)
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks Transformers 5.24 by a name that the latter has renamed
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return get_peft_model(model, config)
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The adapter's parameters by name, in a fixed order."""
+    return {name: weight for name, weight in sorted(model.named_parameters()) if weight.requires_grad}
+
+
+def total_parameters(model: nn.Module) -> int:
+    """Weights of the packed base, its norms and the adapter; a tied head counts once."""
+    packed = {id(m.matrix): m.matrix.shape for m in model.modules() if hasattr(m, "matrix")}
+    return sum(rows * columns for rows, columns in packed.values()) + sum(w.numel() for w in model.parameters())
+
+
+def adapter_state(model: PeftModel) -> dict[str, Tensor]:
+    """The adapter under PEFT's names, as `adapter_model.safetensors` holds it."""
+    state: dict[str, Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().contiguous() for name, tensor in sorted(state.items())}
+
+
+def load_adapter_state(model: PeftModel, state: dict[str, Tensor]) -> None:
+    """Copy saved adapter weights into the model."""
+    set_peft_model_state_dict(model, state)
+
+
+def save_adapter(model: PeftModel, directory: Path) -> None:
+    """Write `adapter_model.safetensors` and `adapter_config.json` into an existing directory."""
+    save_file(adapter_state(model), directory / "adapter_model.safetensors", metadata={"format": "pt"})
+    # PEFT's own writer leaves the targets in the order of a set, which changes from process to process
+    config: dict[str, Any] = {**model.peft_config["default"].to_dict(), "inference_mode": True}
+    config["target_modules"] = sorted(config["target_modules"])
+    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")

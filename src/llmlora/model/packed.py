@@ -1,0 +1,75 @@
+"""The layers that keep a base model in its blocks: a linear layer, an embedding, and LoRA on the linear layer."""
+
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from llmlora.kernels.dequantise import PackedMatrix
+from llmlora.kernels.linear import packed_linear
+
+
+class PackedLinear(nn.Module):
+    """y = x Wᵀ + b with W in GGML blocks. W and b are frozen: they are not parameters at all."""
+
+    def __init__(self, matrix: PackedMatrix, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.matrix = matrix
+        self.bias = bias
+        # what PEFT asks of a quantised layer: its sizes by these names, and a `qweight` that knows its device
+        self.outfeatures, self.infeatures = matrix.shape
+        self.qweight = torch.empty(0, dtype=torch.uint8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., infeatures] → [..., outfeatures], in x's dtype."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return packed_linear(x, self.matrix, bias)
+
+
+class PackedEmbedding(nn.Module):
+    """Rows of a packed matrix by token id, times `scale` in float32, rounded once to `dtype`."""
+
+    def __init__(self, matrix: PackedMatrix, scale: float, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.matrix, self.scale, self.dtype = matrix, scale, dtype
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids int64 [...] → [..., columns]."""
+        rows = self.matrix.gather(ids.reshape(-1), torch.float32)
+        return (rows * self.scale).to(self.dtype).reshape(*ids.shape, -1)
+
+
+class PackedLoraLinear(nn.Module, LoraLayer):  # type: ignore[misc]  # peft has no types
+    """`PackedLinear` with LoRA: y = base(x) + scaling · B(A(dropout(x))).
+
+    A and B are kept in float32 and rounded to x's dtype in each pass: a cast of the two thin matrices is cheap where
+    PEFT's own layer would cast the activations, which are not.
+    """
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: LoraConfig,
+        r: int,
+        lora_alpha: int,
+        **_: Any,
+    ) -> None:
+        super().__init__()
+        LoraLayer.__init__(self, base_layer)
+        self._active_adapter = adapter_name
+        self.update_layer(adapter_name, r, lora_alpha=lora_alpha, config=config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., in] → [..., out]."""
+        y: Tensor = self.base_layer(x)
+        if self.disable_adapters:
+            return y
+        for name in self.active_adapters:
+            a, b = self.lora_A[name].weight.to(x.dtype), self.lora_B[name].weight.to(x.dtype)
+            thin = F.linear(self.lora_dropout[name](x), a)
+            y = torch.add(y, F.linear(thin, b), alpha=self.scaling[name])
+        return y

@@ -1,0 +1,85 @@
+"""`final_model/`: the adapter as PEFT reads it, with all that is needed to know and use it again."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llmlora import __version__
+from llmlora.model.describe import describe
+from llmlora.model.lora import save_adapter
+from llmlora.train.checkpoint import Progress
+from llmlora.train.commit import commit_directory
+from llmlora.train.prepare import Prepared
+
+CARD = """\
+---
+base_model: {base}
+library_name: peft
+license: {license}
+tags: [lora, gguf, llmlora]
+---
+# {name}
+
+A LoRA adapter trained with llmlora {version} on the quantised weights of `{base}` themselves.
+
+| | |
+|---|---|
+| base | `{base}` |
+| base file | `{digest}` |
+| data | `{data}`, {rows} rows, fingerprint `{fingerprint}` |
+| steps | {step} |
+| training loss | {loss:.4f} |
+| held-out loss | {eval_loss} |
+| adapter | rank {rank}, alpha {alpha:g}{rslora}, {targets}, {parameters:,} parameters |
+| computed in | {dtype} |
+| licence | {license} (the base's; it applies to what is derived from it) |
+
+`recipe.yaml` beside this file trains it again. Rows q and k of the adapter are in the order of Transformers'
+`{model_class}`; `llmlora export` puts them into the order of the GGUF file.
+"""
+
+
+def write_artefact(target: Path, prepared: Prepared, progress: Progress) -> None:
+    """Commit the artefact of a finished run to `target`."""
+
+    def write(staging: Path) -> None:
+        save_adapter(prepared.model, staging)
+        prepared.tokenizer.save(staging)
+        (staging / "chat_template.jinja").write_text(prepared.template.source, "utf-8")
+        (staging / "recipe.yaml").write_text(prepared.recipe.to_yaml(), "utf-8")
+        (staging / "README.md").write_text(_card(target, prepared, progress), "utf-8")
+
+    commit_directory(target, _facts(prepared, progress), write)
+
+
+def _facts(prepared: Prepared, progress: Progress) -> dict[str, Any]:
+    return {
+        "llmlora": __version__,
+        "base": {"name": prepared.base.name, "digest": prepared.base.digest},
+        "data": {"path": prepared.recipe.data, "fingerprint": prepared.frozen.data_fingerprint},
+        "metrics": asdict(progress),
+    }
+
+
+def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
+    recipe = prepared.recipe
+    return CARD.format(
+        name=target.parent.name,
+        version=__version__,
+        base=prepared.base.name,
+        digest=prepared.base.digest,
+        license=describe(prepared.base).license or "unknown",
+        data=Path(recipe.data).name,
+        rows=len(prepared.train) + len(prepared.held_out),
+        fingerprint=prepared.frozen.data_fingerprint[:16],
+        step=progress.step,
+        loss=progress.loss,
+        eval_loss="-" if progress.eval_loss is None else f"{progress.eval_loss:.4f}",
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        rslora=", rank-stabilised" if recipe.rslora else "",
+        targets=", ".join(recipe.target_modules),
+        parameters=prepared.trainable_parameters,
+        dtype=prepared.plan.dtype,
+        model_class=type(prepared.model.get_base_model()).__name__,
+    )

@@ -1,0 +1,181 @@
+"""The training loop.
+
+A step takes `batch_size × gradient_accumulation` rows of the shuffled endless stream, in passes of `micro_batch` rows
+packed end to end. Its loss is the mean over all supervised tokens of the step, so that the same rows give the same
+gradient however they are cut into passes. Everything random is a function of (seed, step): a resumed run needs no
+state but the adapter, the moments and the step.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import psutil
+import torch
+
+from llmlora.data.packing import Batch, pack, rows_of_step
+from llmlora.errors import Diverged
+from llmlora.train.checkpoint import Checkpoint, Checkpoints, Progress
+from llmlora.train.evaluate import batch_loss, greedy_answer, mean_loss
+from llmlora.train.events import Evaluated, Sampled, Saved, Started, Step
+from llmlora.train.optimise import Optimiser, rate_share
+from llmlora.train.prepare import Prepared
+from llmlora.train.record import OnEvent
+
+SAMPLE_TOKENS = 64
+
+
+@dataclass
+class Clock:
+    """Seconds since the attempt began, and the time a step takes, smoothed."""
+
+    begin: float = field(default_factory=time.monotonic)
+    per_step: float = 0.0
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.begin
+
+    def step_took(self, seconds: float) -> None:
+        self.per_step = seconds if not self.per_step else 0.8 * self.per_step + 0.2 * seconds
+
+
+class Loop:
+    """One attempt at a run, from a checkpoint or from the start, to the end or to an interruption."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        checkpoints: Checkpoints,
+        checkpoint: Checkpoint | None,
+        on_event: OnEvent,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.prepared, self.recipe, self.plan = prepared, prepared.recipe, prepared.plan
+        self.model = prepared.model.get_base_model()
+        self.on_event, self.should_stop, self.checkpoints = on_event, should_stop, checkpoints
+        self.optimiser = Optimiser(prepared.parameters, self.recipe.weight_decay)
+        self.progress = Progress()
+        self.resumed_from = None
+        self.clock = Clock()
+        if checkpoint is not None:
+            checkpoint.load(prepared.model, self.optimiser)
+            self.progress = checkpoint.progress
+            self.resumed_from = checkpoint.progress.step
+
+    def run(self) -> bool:
+        """Train; True when the run is complete, False when it was interrupted (and saved)."""
+        self.model.train()
+        self._say_started()
+        while not self._complete():
+            self._step()
+            self._evaluate_if_due()
+            stop = self.should_stop()
+            if stop or self._save_is_due():
+                self._save()
+            if stop and not self._complete():
+                return False
+        return True
+
+    def stopped_early(self) -> bool:
+        patience = self.recipe.early_stopping
+        return bool(patience) and self.progress.worse_evaluations >= patience
+
+    def best(self) -> Progress:
+        """The progress as it was at the best evaluation."""
+        return replace(self.progress, step=self.progress.best_step, eval_loss=self.progress.best_loss)
+
+    def _complete(self) -> bool:
+        return self.progress.step >= self.plan.total_steps or self.stopped_early()
+
+    def _save_is_due(self) -> bool:
+        step = self.progress.step
+        # early stopping gives back the best weights, so they must be there
+        best = bool(self.recipe.early_stopping) and step == self.progress.best_step
+        return best or step % self.plan.save_every == 0 or self._complete()
+
+    def _step(self) -> None:
+        step, began = self.progress.step, time.monotonic()
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # dropout
+        batches = self._batches(step)
+        supervised = sum(len(batch.labels) for batch in batches)
+        loss = 0.0
+        for batch in batches:
+            part = batch_loss(self.model, batch) / supervised
+            part.backward()
+            loss += float(part.detach())
+        rate = self.prepared.learning_rate * rate_share(step, self.plan.total_steps, self.recipe)
+        if not math.isfinite(loss):
+            raise Diverged(step + 1, rate)
+        norm = self.optimiser.step(rate)
+        self.progress = replace(self.progress, step=step + 1, loss=loss)
+        self._say_step(rate, norm, sum(len(batch.ids) for batch in batches), supervised, time.monotonic() - began)
+
+    def _batches(self, step: int) -> list[Batch]:
+        rows_per_step = self.recipe.batch_size * self.recipe.gradient_accumulation
+        rows = rows_of_step(step, rows_per_step, len(self.prepared.train), self.recipe.seed)
+        size = self.plan.micro_batch
+        return [
+            pack([self.prepared.train[row] for row in rows[start : start + size]])
+            for start in range(0, len(rows), size)
+        ]
+
+    def _evaluate_if_due(self) -> None:
+        if self.progress.step % self.plan.eval_every and not self._complete():
+            return
+        if self.prepared.held_out:
+            loss = mean_loss(self.model, self.prepared.held_out, self.recipe.batch_size)
+            best = self.progress.best_loss is None or loss < self.progress.best_loss
+            self.progress = replace(
+                self.progress,
+                eval_loss=loss,
+                best_loss=loss if best else self.progress.best_loss,
+                best_step=self.progress.step if best else self.progress.best_step,
+                worse_evaluations=0 if best else self.progress.worse_evaluations + 1,
+            )
+            self.on_event(Evaluated(**self._now(), loss=loss, best=best))
+        for prompt in self.recipe.sample_prompts:
+            self._sample(prompt)
+
+    def _sample(self, prompt: str) -> None:
+        ids, tokenizer = self.prepared.prompts[prompt], self.prepared.tokenizer
+        answer = greedy_answer(self.model, ids, frozenset(tokenizer.eot_ids), SAMPLE_TOKENS)
+        self.on_event(Sampled(**self._now(), prompt=prompt, answer=tokenizer.decode(answer)))
+
+    def _save(self) -> None:
+        path = self.checkpoints.save(self.progress, self.prepared.model, self.optimiser)
+        self.on_event(Saved(**self._now(), path=str(path)))
+
+    def _now(self) -> dict[str, float]:
+        return {"step": self.progress.step, "seconds": round(self.clock.seconds(), 3)}
+
+    def _say_started(self) -> None:
+        self.on_event(
+            Started(
+                **self._now(),
+                total_steps=self.plan.total_steps,
+                rows=len(self.prepared.train),
+                eval_rows=len(self.prepared.held_out),
+                trainable_parameters=self.prepared.trainable_parameters,
+                total_parameters=self.prepared.total_parameters,
+                resumed_from=self.resumed_from,
+            )
+        )
+
+    def _say_step(self, rate: float, norm: float, tokens: int, supervised: int, took: float) -> None:
+        self.clock.step_took(took)
+        rows = self.progress.step * self.recipe.batch_size * self.recipe.gradient_accumulation
+        self.on_event(
+            Step(
+                **self._now(),
+                epoch=round(rows / len(self.prepared.train), 3),
+                loss=self.progress.loss,
+                learning_rate=rate,
+                grad_norm=norm,
+                tokens=tokens,
+                supervised_tokens=supervised,
+                tokens_per_second=tokens / took,
+                memory=psutil.Process().memory_info().rss,
+                eta_seconds=self.clock.per_step * (self.plan.total_steps - self.progress.step),
+            )
+        )

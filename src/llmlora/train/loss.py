@@ -1,0 +1,50 @@
+"""The loss: cross-entropy of the supervised positions alone.
+
+A tied head of 262,144 tokens is most of a small model's work, and an instruction row has many tokens nobody learns
+from; only supervised positions are projected onto the vocabulary, a chunk at a time, and each chunk's gradient is
+taken at once. So logits of one chunk are the most that ever exists, whatever the batch.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from llmlora.kernels.dequantise import PackedMatrix
+from llmlora.kernels.linear import packed_linear
+from llmlora.plan import HEAD_BYTES
+
+# logits in the compute type and in float32, and the gradient of both
+BYTES_PER_LOGIT = 12
+
+
+def supervised_loss(hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tensor:
+    """Sum over positions of the cross-entropy, in nats.
+
+    hidden [positions, hidden_size], head [vocabulary, hidden_size], labels int64 [positions] → float32 scalar.
+    """
+    loss: Tensor = _SupervisedLoss.apply(hidden, head, labels)
+    return loss
+
+
+class _SupervisedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tensor:
+        chunk = max(1, HEAD_BYTES // (head.shape[0] * BYTES_PER_LOGIT))
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        total = torch.zeros((), dtype=torch.float32)
+        for start in range(0, len(labels), chunk):
+            part = slice(start, start + chunk)
+            rows = hidden[part].detach().requires_grad_(gradient is not None)
+            with torch.set_grad_enabled(gradient is not None):
+                loss = F.cross_entropy(packed_linear(rows, head).float(), labels[part], reduction="sum")
+            if gradient is not None:
+                (gradient[part],) = torch.autograd.grad(loss, rows)
+            total += loss.detach()
+        ctx.gradient = gradient
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.gradient * upstream[0], None, None

@@ -1,0 +1,198 @@
+"""Everything a run needs before its first step: rows read and tokenised, the model loaded, the plan made.
+
+Nothing is written here. Whatever is wrong with recipe, rows, model or machine is found before a directory exists.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedConfig
+
+from llmlora.data.conversation import Turn
+from llmlora.data.examples import Example, fingerprint, make_examples
+from llmlora.data.packing import split
+from llmlora.data.read import read_conversations
+from llmlora.data.render import Renderer
+from llmlora.data.template import ChatTemplate, choose_template
+from llmlora.data.tokenizer import Tokenizer, load_tokenizer
+from llmlora.errors import InvalidRecipe, InvalidRows, NothingToTrain, RunChanged
+from llmlora.gguf.reader import GgufFile
+from llmlora.model.config import architecture_of, config_of
+from llmlora.model.device import DTYPES, probe_machine
+from llmlora.model.load import linear_targets, load_model
+from llmlora.model.lora import add_lora, targets_of, total_parameters, trainable
+from llmlora.model.source import Base, resolve, verify
+from llmlora.paths import Home
+from llmlora.plan import Plan, Shape, Tokens, make_plan
+from llmlora.recipe import Recipe, learning_rate_for
+
+EXAMPLES_IN_MESSAGE = 3
+LIBRARIES = ("llmlora", "torch", "transformers", "peft", "numba", "numpy")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """`plan.json`: what must not change between the attempts at one run."""
+
+    plan: Plan
+    base_digest: str
+    data_fingerprint: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start now."""
+
+    recipe: Recipe  # resolved: no value is left to a rule
+    base: Base
+    file: GgufFile
+    template: ChatTemplate
+    tokenizer: Tokenizer
+    model: PeftModel
+    parameters: dict[str, nn.Parameter]
+    train: list[Example]
+    held_out: list[Example]
+    skipped_rows: int
+    prompts: dict[str, list[int]]  # the recipe's sample prompts, tokenised
+    frozen: Frozen
+
+    @property
+    def plan(self) -> Plan:
+        return self.frozen.plan
+
+    @property
+    def learning_rate(self) -> float:
+        return self.recipe.learning_rate or 0.0
+
+    @property
+    def trainable_parameters(self) -> int:
+        return sum(weight.numel() for weight in self.parameters.values())
+
+    @property
+    def total_parameters(self) -> int:
+        return total_parameters(self.model)
+
+
+def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None) -> Prepared:
+    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it.
+
+    Raises:
+        UserError: any of the user's mistakes, before anything is written.
+    """
+    base = resolve(recipe.model, home, stores)
+    if frozen is not None and base.digest != frozen.base_digest:
+        raise RunChanged("base model", frozen.base_digest, base.digest)
+    verify(base)
+    file = GgufFile(base.path)
+    config, architecture = config_of(file), architecture_of(file)
+    targets = targets_of(recipe, linear_targets(architecture))
+    recipe = resolve_recipe(recipe, base, config)
+    template, tokenizer = choose_template(file), load_tokenizer(file)
+    examples, prompts = _tokenise(recipe, template, tokenizer)
+    data = fingerprint(examples)
+    if frozen is not None and data != frozen.data_fingerprint:
+        raise RunChanged("data", frozen.data_fingerprint[:12], data[:12])
+    usable = [example for example in examples if example.usable]
+    if not usable:
+        raise NothingToTrain(Path(recipe.data), recipe.max_length)
+    train, held_out = split(usable, recipe.eval_split, recipe.seed)
+    if frozen is None:
+        shape = shape_of(config, recipe, targets, base.path.stat().st_size)
+        plan = make_plan(recipe, shape, _count(train), len(held_out), probe_machine())
+        frozen = Frozen(plan, base.digest, data, {name: version(name) for name in LIBRARIES})
+    torch.set_num_threads(frozen.plan.threads)
+    model = load_model(file, DTYPES[frozen.plan.dtype])
+    if frozen.plan.recompute:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    adapted = add_lora(model, recipe, targets)
+    return Prepared(
+        recipe=recipe,
+        base=base,
+        file=file,
+        template=template,
+        tokenizer=tokenizer,
+        model=adapted,
+        parameters=trainable(adapted),
+        train=train,
+        held_out=held_out,
+        skipped_rows=len(examples) - len(usable),
+        prompts=prompts,
+        frozen=frozen,
+    )
+
+
+def resolve_recipe(recipe: Recipe, base: Base, config: PreTrainedConfig) -> Recipe:
+    """Fill in what the recipe leaves to a rule, and make names and paths independent of where it was started.
+
+    Raises:
+        InvalidRecipe: max_length is beyond the model's context.
+    """
+    if recipe.max_length > config.max_position_embeddings:
+        context = config.max_position_embeddings
+        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {context}"])
+    resolved: dict[str, Any] = {
+        "model": base.name,
+        "data": str(Path(recipe.data).expanduser().absolute()),
+        "alpha": recipe.scale_alpha,
+        "learning_rate": recipe.learning_rate or learning_rate_for(config.hidden_size),
+    }
+    return recipe.model_copy(update=resolved)
+
+
+def shape_of(config: PreTrainedConfig, recipe: Recipe, targets: list[str], file_bytes: int) -> Shape:
+    """The sizes the plan computes with."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    query, key_value = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    sizes = {
+        "q_proj": (hidden, query),
+        "k_proj": (hidden, key_value),
+        "v_proj": (hidden, key_value),
+        "o_proj": (query, hidden),
+        "gate_proj": (hidden, wide),
+        "up_proj": (hidden, wide),
+        "down_proj": (wide, hidden),
+    }
+    layers = config.num_hidden_layers
+    return Shape(
+        layers=layers,
+        hidden=hidden,
+        intermediate=wide,
+        query=query,
+        key_value=key_value,
+        vocabulary=config.vocab_size,
+        body_parameters=layers * sum(rows * columns for rows, columns in sizes.values()),
+        adapter_parameters=layers * recipe.rank * sum(sum(sizes[target]) for target in targets),
+        targets=len(targets),
+        file_bytes=file_bytes,
+    )
+
+
+def _tokenise(
+    recipe: Recipe, template: ChatTemplate, tokenizer: Tokenizer
+) -> tuple[list[Example], dict[str, list[int]]]:
+    path = Path(recipe.data)
+    reading = read_conversations(path)
+    if reading.problems:
+        shown = [f"{problem.row}: {problem.detail}" for problem in reading.problems[:EXAMPLES_IN_MESSAGE]]
+        raise InvalidRows(path, len(reading.problems), shown)
+    with Renderer(template) as renderer:
+        examples = make_examples(reading.conversations, tokenizer, renderer, recipe.max_length)
+        prompts = {
+            prompt: tokenizer.encode(renderer.prompt((Turn("user", prompt),)), add_bos=True)
+            for prompt in recipe.sample_prompts
+        }
+    return examples, prompts
+
+
+def _count(examples: list[Example]) -> Tokens:
+    lengths = [len(example.ids) for example in examples]
+    supervised = int(np.sum([example.trained.sum() for example in examples]))
+    return Tokens(rows=len(examples), total=sum(lengths), supervised=supervised, longest=max(lengths))

@@ -1,0 +1,60 @@
+"""The two catalogues say the same things."""
+
+import dataclasses
+import string
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from llmlora import errors
+from llmlora.errors import LlmloraError
+from llmlora.recipe import Recipe
+from llmlora.text.catalogue import catalogue, say
+
+
+def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield path + key, value
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def all_errors(root: type[LlmloraError] = LlmloraError) -> list[type[LlmloraError]]:
+    below = [kind for child in root.__subclasses__() for kind in [child, *all_errors(child)]]
+    return [kind for kind in below if kind is not errors.UserError]
+
+
+def test_both_languages_have_the_same_keys_with_the_same_fields():
+    english, japanese = dict(leaves(catalogue("en"))), dict(leaves(catalogue("ja")))
+
+    assert english.keys() == japanese.keys()
+    assert {key: fields(text) for key, text in english.items()} == {k: fields(t) for k, t in japanese.items()}
+
+
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_error_has_a_message_and_a_hint_from_its_facts(kind, language):
+    names = [field.name for field in dataclasses.fields(kind)]
+    error = kind(*(f"<{name}>" for name in names))
+
+    assert error.message(language) and error.hint(language)
+    assert all(f"<{name}>" in error.message(language) + error.hint(language) for name in names)
+
+
+def test_every_error_is_drawn_in_the_tree():
+    assert all(kind.__name__ in (errors.__doc__ or "") for kind in all_errors())
+
+
+def test_every_recipe_field_is_described_in_both_languages():
+    for language in ("en", "ja"):
+        assert set(catalogue(language)["recipe"]) == set(Recipe.model_fields)
+
+
+def test_lists_are_read_out_with_commas():
+    assert "a, b" in say("en", "errors.unknown_target.message", targets=["x"], available=["a", "b"])
