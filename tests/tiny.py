@@ -11,7 +11,7 @@ CHATML = (
 )
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 HIDDEN, HEADS, KV_HEADS, HEAD_DIM, WIDE, LAYERS = 64, 4, 2, 16, 96, 2
-VOCABULARY = 256 + len(SPECIALS)
+VOCABULARY = 257 + len(SPECIALS)  # 256 bytes, two spaces, the markers
 # half characters and ends of turn are never the likeliest token, so that an engine always has something to show
 UNLIKELY = slice(94, None)
 
@@ -94,15 +94,15 @@ def tiny_gguf(
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None) -> None:
-    tokens = [*byte_tokens(), *SPECIALS]
+    tokens = [*byte_tokens(), "ĠĠ", *SPECIALS]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * len(SPECIALS))
+    writer.add_token_types([gguf.TokenType.NORMAL] * 257 + [gguf.TokenType.CONTROL] * len(SPECIALS))
     writer.add_token_merges(["Ġ Ġ"])
-    writer.add_bos_token_id(256)
-    writer.add_eos_token_id(258)
-    writer.add_pad_token_id(256)
+    writer.add_bos_token_id(257)
+    writer.add_eos_token_id(259)
+    writer.add_pad_token_id(257)
     writer.add_add_bos_token(False)
     if template is not None:
         writer.add_chat_template(template)

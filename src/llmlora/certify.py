@@ -6,13 +6,14 @@ likely than e⁻⁶ are left out: nobody samples them, and their logarithms magn
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from llmlora.export.quantise import pack_as
+from llmlora.export.quantise import Bytes, pack_as
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, write_gguf
@@ -52,11 +53,12 @@ def float_copy(source: Path, target: Path) -> None:
     """Write a copy of a GGUF file whose every tensor is F32, so that an engine computes with exactly those weights."""
     with GgufFile(source) as file:
         plans = [
-            TensorPlan(name, BY_NAME["F32"], info.shape, lambda name=name: pack_as(_dense(file, name), BY_NAME["F32"]))
+            TensorPlan(name, BY_NAME["F32"], info.shape, partial(_as_float, file, name))
             for name, info in file.tensors.items()
         ]
         write_gguf(target, copy_metadata(file), plans, alignment=file.alignment)
 
 
-def _dense(file: GgufFile, name: str) -> Tensor:
-    return PackedMatrix(file.packed(name), file.tensors[name].kind, None).dense(torch.float32)
+def _as_float(file: GgufFile, name: str) -> Bytes:
+    matrix = PackedMatrix(file.packed(name), file.tensors[name].kind)
+    return pack_as(matrix.dense(torch.float32), BY_NAME["F32"])

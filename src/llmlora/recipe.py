@@ -115,5 +115,7 @@ def learning_rate_for(hidden_size: int) -> float:
 
 
 def _problem(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    return f"{where}: {detail['msg']} (got {detail['input']!r})" if where else str(detail["msg"])
+    where, message = ".".join(str(part) for part in detail["loc"]), str(detail["msg"])
+    if not where:
+        return message.removeprefix("Value error, ")
+    return f"{where}: {message}" if detail["type"] == "missing" else f"{where}: {message} (got {detail['input']!r})"

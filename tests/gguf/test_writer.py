@@ -12,7 +12,7 @@ from hostile import array, gguf, key, text, u32
 from gguf import GGUFReader
 from llmlora.errors import DiskFull
 from llmlora.ggml import BY_NAME
-from llmlora.gguf import atomic
+from llmlora import files
 from llmlora.gguf.reader import ARRAY, BOOL, FLOAT32, STRING, UINT32, GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, copy_tensor, write_gguf
 
@@ -102,7 +102,7 @@ def test_one_tensor_is_made_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_disk_too_small_is_said_before_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: SimpleNamespace(free=5 * 2**20))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=5 * 2**20))
     plan = TensorPlan("w", BY_NAME["F32"], (2**10, 2**12), lambda: pytest.fail("data was made"))
 
     with pytest.raises(DiskFull) as caught:
@@ -116,7 +116,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
 
     with pytest.raises(DiskFull):
         write_gguf(tmp_path / "model.gguf", [], [])
@@ -129,7 +129,7 @@ def test_a_write_error_of_the_system_is_disk_full(tmp_path: Path, monkeypatch: p
     staged = tmp_path / ".model.gguf.0.part"
     staged.symlink_to("/dev/full")
     real = Path.open
-    monkeypatch.setattr(atomic.secrets, "token_hex", lambda _: "0")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "0")
     monkeypatch.setattr(Path, "open", lambda path, mode: real(path, "wb" if path == staged else mode))
 
     with pytest.raises(DiskFull):

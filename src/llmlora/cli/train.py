@@ -47,7 +47,8 @@ def command(out: Path | None, recipe_file: Path | None, resume: Path | None, as_
 
 def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
     recipe = make_recipe(values)
-    from llmlora.train.run import need_empty, prepare, start
+    from llmlora.train.prepare import prepare
+    from llmlora.train.run import need_empty, start
 
     need_empty(out)
     with _patience("preparing", settings):

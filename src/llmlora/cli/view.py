@@ -105,7 +105,7 @@ class TrainingView:
 
     def _step(self, event: Step) -> None:
         self.losses.append(event.loss)
-        facts = {
+        facts: dict[str, Any] = {
             "loss": f"{event.loss:.4f}",
             "speed": f"{event.tokens_per_second:,.0f}",
             "eta": duration(event.eta_seconds),

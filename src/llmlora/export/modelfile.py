@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from llmlora.files import write_text
 from llmlora.model.source import Base
-from llmlora.train.commit import write_file
 
 
 def write_modelfile(target: Path, base: Base, *, is_adapter: bool) -> Path:
@@ -11,5 +11,5 @@ def write_modelfile(target: Path, base: Base, *, is_adapter: bool) -> Path:
     own = target.with_suffix(".Modelfile")
     source = base.name.removeprefix("ollama:") if base.name.startswith("ollama:") else str(base.path)
     lines = [f"FROM {source}", f"ADAPTER ./{target.name}"] if is_adapter else [f"FROM ./{target.name}"]
-    write_file(own, "\n".join(lines) + "\n")
+    write_text(own, "\n".join(lines) + "\n")
     return own

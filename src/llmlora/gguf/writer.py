@@ -11,8 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from llmlora.files import replacing
 from llmlora.ggml import TensorType
-from llmlora.gguf.atomic import replacing
 from llmlora.gguf.reader import DEFAULT_ALIGNMENT, LAYOUTS, STRING, U32, U64, GgufFile
 
 VERSION = 3

@@ -5,10 +5,19 @@ of the memory-mapped file, norms as small tensors. Rows of q and k that llama.cp
 moved; the matrix is read through an order (see `PackedMatrix.order`).
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import Gemma3ForCausalLM, LlamaForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.models.gemma3.modeling_gemma3 import Gemma3RotaryEmbedding
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
@@ -45,7 +54,7 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
     attention.register()
     config._attn_implementation = attention.NAME
     with torch.device("meta"):
-        model = MODELS[architecture.name](config)
+        model: PreTrainedModel = MODELS[architecture.name](config)
     reader = _Reader(file, config)
     _put_embeddings(model, reader, dtype)
     for layer in range(config.num_hidden_layers):
@@ -56,7 +65,8 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
     _put_norm(model, "model.norm", reader, OUTPUT_NORM, architecture, dtype)
     model.model.rotary_emb = _rotary(config, reader)
     model.config.dtype = dtype
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def linear_targets(architecture: Architecture) -> list[str]:
@@ -86,8 +96,8 @@ class _Reader:
         return PackedMatrix(self.file.packed(name), info.kind, None).dense(torch.float32)[0]
 
     def linear(self, model: nn.Module, linear: Linear, layer: int) -> PackedLinear:
-        planned = model.get_submodule(linear.module.format(layer))
-        shape = (int(planned.out_features), int(planned.in_features))
+        planned = cast(nn.Linear, model.get_submodule(linear.module.format(layer)))
+        shape = (planned.out_features, planned.in_features)
         order = _row_order(linear, self.config)
         tensor = linear.tensor.format(layer)
         bias = None
@@ -110,17 +120,17 @@ def _put_norm(
     model: nn.Module, module: str, reader: _Reader, tensor: str, architecture: Architecture, dtype: torch.dtype
 ) -> None:
     norm = model.get_submodule(module)
-    weight = reader.vector(tensor, norm.weight.numel()) - architecture.norm_offset
+    weight = reader.vector(tensor, cast(Tensor, norm.weight).numel()) - architecture.norm_offset
     norm.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
 
 
 def _rotary(config: PreTrainedConfig, reader: _Reader) -> nn.Module:
-    if config.model_type == "gemma3_text":
+    if isinstance(config, Gemma3TextConfig):
         return Gemma3RotaryEmbedding(config)
-    rotary = LlamaRotaryEmbedding(config)
+    rotary = LlamaRotaryEmbedding(cast(LlamaConfig, config))
     if ROPE_FREQUENCIES in reader.file.tensors:
         # Llama 3.1 and later: the converter baked the per-frequency scaling into divisors
-        rotary.inv_freq = rotary.inv_freq / reader.vector(ROPE_FREQUENCIES, rotary.inv_freq.numel())
+        rotary.inv_freq.div_(reader.vector(ROPE_FREQUENCIES, rotary.inv_freq.numel()))
     return rotary
 
 

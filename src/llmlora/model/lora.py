@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from llmlora.errors import UnknownTarget
-from llmlora.model.packed import PackedLinear, PackedLoraLinear
+from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedLoraLinear
 from llmlora.recipe import ALL_LINEAR, Recipe
 
 
@@ -56,8 +56,13 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def total_parameters(model: nn.Module) -> int:
     """Weights of the packed base, its norms and the adapter; a tied head counts once."""
-    packed = {id(m.matrix): m.matrix.shape for m in model.modules() if hasattr(m, "matrix")}
-    return sum(rows * columns for rows, columns in packed.values()) + sum(w.numel() for w in model.parameters())
+    matrices = {
+        id(module.matrix): module.matrix.shape
+        for module in model.modules()
+        if isinstance(module, PackedLinear | PackedEmbedding)
+    }
+    packed = sum(rows * columns for rows, columns in matrices.values())
+    return packed + sum(weight.numel() for weight in model.parameters())
 
 
 def adapter_state(model: PeftModel) -> dict[str, Tensor]:

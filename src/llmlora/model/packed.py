@@ -42,7 +42,7 @@ class PackedEmbedding(nn.Module):
         return (rows * self.scale).to(self.dtype).reshape(*ids.shape, -1)
 
 
-class PackedLoraLinear(nn.Module, LoraLayer):  # type: ignore[misc]  # peft has no types
+class PackedLoraLinear(nn.Module, LoraLayer):
     """`PackedLinear` with LoRA: y = base(x) + scaling · B(A(dropout(x))).
 
     A and B are kept in float32 and rounded to x's dtype in each pass: a cast of the two thin matrices is cheap where
@@ -69,7 +69,8 @@ class PackedLoraLinear(nn.Module, LoraLayer):  # type: ignore[misc]  # peft has 
         if self.disable_adapters:
             return y
         for name in self.active_adapters:
-            a, b = self.lora_A[name].weight.to(x.dtype), self.lora_B[name].weight.to(x.dtype)
-            thin = F.linear(self.lora_dropout[name](x), a)
-            y = torch.add(y, F.linear(thin, b), alpha=self.scaling[name])
+            a: Tensor = self.lora_A[name].weight  # type: ignore[assignment]  # torch types any attribute of a module
+            b: Tensor = self.lora_B[name].weight  # type: ignore[assignment]
+            thin = F.linear(self.lora_dropout[name](x), a.to(x.dtype))
+            y = torch.add(y, F.linear(thin, b.to(x.dtype)), alpha=self.scaling[name])
         return y

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from llmlora.errors import DigestMismatch, DiskFull, GgufError, ModelNotFound, SampleMissing, StoreUnreadable
-from llmlora.gguf.atomic import replacing
+from llmlora.files import replacing
 from llmlora.gguf.reader import GgufFile
 from llmlora.ollama import store as ollama
 from llmlora.ollama.names import Name

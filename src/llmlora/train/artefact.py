@@ -11,6 +11,8 @@ from llmlora.train.checkpoint import Progress
 from llmlora.train.commit import commit_directory
 from llmlora.train.prepare import Prepared
 
+TOKENIZER_BYTES = 64 * 2**20  # as large as they come
+
 CARD = """\
 ---
 base_model: {base}
@@ -49,7 +51,8 @@ def write_artefact(target: Path, prepared: Prepared, progress: Progress) -> None
         (staging / "recipe.yaml").write_text(prepared.recipe.to_yaml(), "utf-8")
         (staging / "README.md").write_text(_card(target, prepared, progress), "utf-8")
 
-    commit_directory(target, _facts(prepared, progress), write)
+    weights = sum(weight.numel() * weight.element_size() for weight in prepared.parameters.values())
+    commit_directory(target, _facts(prepared, progress), weights + TOKENIZER_BYTES, write)
 
 
 def _facts(prepared: Prepared, progress: Progress) -> dict[str, Any]:
@@ -81,5 +84,5 @@ def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
         targets=", ".join(recipe.target_modules),
         parameters=prepared.trainable_parameters,
         dtype=prepared.plan.dtype,
-        model_class=type(prepared.model.get_base_model()).__name__,
+        model_class=type(prepared.base_model).__name__,
     )

@@ -14,7 +14,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from llmlora.model.lora import load_adapter_state, save_adapter
-from llmlora.train.commit import commit_directory, need_room, remove_directory, sweep, verified_manifest
+from llmlora.train.commit import commit_directory, remove_directory, sweep, verified_manifest
 from llmlora.train.optimise import Optimiser
 
 KEEP = 2
@@ -58,15 +58,14 @@ class Checkpoints:
         Raises:
             DiskFull: earlier checkpoints are intact.
         """
-        self.directory.mkdir(exist_ok=True)
-        need_room(self.directory, 3 * sum(w.numel() * w.element_size() for w in optimiser.parameters.values()))
+        nbytes = 3 * sum(weight.numel() * weight.element_size() for weight in optimiser.parameters.values())
         target = self.directory / f"{PREFIX}{progress.step}"
 
         def write(staging: Path) -> None:
             save_adapter(model, staging)
             save_file(optimiser.state(), staging / "optimizer.safetensors")
 
-        commit_directory(target, {"progress": asdict(progress)}, write)
+        commit_directory(target, {"progress": asdict(progress)}, nbytes, write)
         self._rotate(progress)
         return target
 
@@ -75,7 +74,7 @@ class Checkpoints:
         if not self.directory.is_dir():
             return None, []
         sweep(self.directory)
-        broken = []
+        broken: list[Path] = []
         for path in reversed(self._paths()):
             manifest = verified_manifest(path)
             if manifest is not None:

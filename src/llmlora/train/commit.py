@@ -5,44 +5,42 @@ the size and SHA-256 of every file is written last, and one rename makes the dir
 leaves the old state and some garbage that the next start sweeps.
 """
 
-import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmlora.errors import DiskFull
+from llmlora.files import full_disk_as_error, need_room, sync
 
 MANIFEST = "MANIFEST.json"
 STAGING, TRASH = ".staging-", ".trash-"
 RESERVE_BYTES = 16 * 2**20
 
 
-def commit_directory(target: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> None:
-    """Make `target` hold what `write(staging)` writes, plus the manifest; an existing `target` is replaced.
+def commit_directory(target: Path, facts: dict[str, Any], nbytes: int, write: Callable[[Path], None]) -> None:
+    """Make `target` hold what `write(staging)` writes, about `nbytes`, plus the manifest; an old `target` is replaced.
 
     Raises:
-        DiskFull: no room; `target` is as it was.
+        DiskFull: no room for a fifth more than `nbytes` and a reserve; `target` is as it was.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    need_room(target, nbytes + nbytes // 5 + RESERVE_BYTES)
     staging = target.parent / f"{STAGING}{target.name}"
     _remove(staging)
-    with disk_full_as_error(target):
-        staging.mkdir(parents=True)
+    with full_disk_as_error(target, nbytes):
+        staging.mkdir()
         try:
             write(staging)
             _write_manifest(staging, facts)
         except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
+            _remove(staging)
             raise
         if target.exists():
-            target.rename(target.parent / f"{TRASH}{target.name}")
+            remove_directory(target)
         staging.rename(target)
-        _sync(target.parent)
-    _remove(target.parent / f"{TRASH}{target.name}")
+        sync(target.parent)
 
 
 def verified_manifest(directory: Path) -> dict[str, Any] | None:
@@ -71,62 +69,19 @@ def remove_directory(directory: Path) -> None:
     _remove(trash)
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a small file completely or not at all."""
-    part = path.with_name(f"{STAGING}{path.name}")
-    with disk_full_as_error(path):
-        part.write_text(text, "utf-8")
-        _sync(part)
-        part.replace(path)
-        _sync(path.parent)
-
-
-def need_room(path: Path, needed: int) -> None:
-    """Check before writing `needed` bytes below `path`.
-
-    Raises:
-        DiskFull: there is less than 1.2 × that and a reserve.
-    """
-    free = shutil.disk_usage(path).free
-    if free < needed * 1.2 + RESERVE_BYTES:
-        raise DiskFull(path, needed // 2**20, free // 2**20)
-
-
-@contextmanager
-def disk_full_as_error(path: Path) -> Iterator[None]:
-    """Say a full disk clearly, also when a library reports it as something else."""
-    try:
-        yield
-    except Exception as error:
-        free = shutil.disk_usage(path.parent).free
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or free < 2**20:
-            raise DiskFull(path, 1, free // 2**20) from error
-        raise
-
-
 def _write_manifest(staging: Path, facts: dict[str, Any]) -> None:
     files = sorted(path for path in staging.iterdir() if path.is_file())
     for path in files:
-        _sync(path)
+        sync(path)
     manifest = {**facts, "files": {path.name: _entry(path) for path in files}}
     (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
-    _sync(staging / MANIFEST)
-    _sync(staging)
+    sync(staging / MANIFEST)
+    sync(staging)
 
 
 def _entry(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot flush a directory
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(directory: Path) -> None:

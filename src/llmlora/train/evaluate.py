@@ -33,7 +33,7 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
 def mean_loss(model: PreTrainedModel, examples: Sequence[Example], batch_size: int) -> float:
     """Loss per supervised token over examples, dropout off."""
     training = model.training
-    model.eval()
+    model.train(False)
     total, count = 0.0, 0
     for start in range(0, len(examples), batch_size):
         batch = pack(examples[start : start + batch_size])
@@ -47,7 +47,7 @@ def mean_loss(model: PreTrainedModel, examples: Sequence[Example], batch_size: i
 def greedy_answer(model: PreTrainedModel, prompt: Sequence[int], stop: frozenset[int], most: int) -> list[int]:
     """The most likely continuation of a prompt, up to `most` tokens or a stop token."""
     training = model.training
-    model.eval()
+    model.train(False)
     cache, answer = DynamicCache(config=model.config), list[int]()
     ids = torch.tensor([list(prompt)])
     while len(answer) < most:

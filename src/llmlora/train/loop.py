@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psutil
 import torch
@@ -52,7 +53,7 @@ class Loop:
         should_stop: Callable[[], bool],
     ) -> None:
         self.prepared, self.recipe, self.plan = prepared, prepared.recipe, prepared.plan
-        self.model = prepared.model.get_base_model()
+        self.model = prepared.base_model
         self.on_event, self.should_stop, self.checkpoints = on_event, should_stop, checkpoints
         self.optimiser = Optimiser(prepared.parameters, self.recipe.weight_decay)
         self.progress = Progress()
@@ -102,7 +103,7 @@ class Loop:
         loss = 0.0
         for batch in batches:
             part = batch_loss(self.model, batch) / supervised
-            part.backward()
+            torch.autograd.backward(part)
             loss += float(part.detach())
         rate = self.prepared.learning_rate * rate_share(step, self.plan.total_steps, self.recipe)
         if not math.isfinite(loss):
@@ -146,7 +147,7 @@ class Loop:
         path = self.checkpoints.save(self.progress, self.prepared.model, self.optimiser)
         self.on_event(Saved(**self._now(), path=str(path)))
 
-    def _now(self) -> dict[str, float]:
+    def _now(self) -> dict[str, Any]:
         return {"step": self.progress.step, "seconds": round(self.clock.seconds(), 3)}
 
     def _say_started(self) -> None:

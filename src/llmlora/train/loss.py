@@ -24,7 +24,7 @@ def supervised_loss(hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tenso
 
     hidden [positions, hidden_size], head [vocabulary, hidden_size], labels int64 [positions] → float32 scalar.
     """
-    loss: Tensor = _SupervisedLoss.apply(hidden, head, labels)
+    loss: Tensor = _SupervisedLoss.apply(hidden, head, labels)  # type: ignore[no-untyped-call]
     return loss
 
 

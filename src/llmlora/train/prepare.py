@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from llmlora.data.conversation import Turn
 from llmlora.data.examples import Example, fingerprint, make_examples
@@ -65,6 +65,11 @@ class Prepared:
     frozen: Frozen
 
     @property
+    def base_model(self) -> PreTrainedModel:
+        """The model itself, its linear layers wrapped by the adapter."""
+        return cast(PreTrainedModel, self.model.get_base_model())
+
+    @property
     def plan(self) -> Plan:
         return self.frozen.plan
 
@@ -111,7 +116,7 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
     torch.set_num_threads(frozen.plan.threads)
     model = load_model(file, DTYPES[frozen.plan.dtype])
     if frozen.plan.recompute:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, recipe, targets)
     return Prepared(
         recipe=recipe,

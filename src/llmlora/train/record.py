@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from llmlora.train.commit import disk_full_as_error, write_file
+from llmlora.files import full_disk_as_error, write_text
 from llmlora.train.events import EVENT, Event
 
 OnEvent = Callable[[Event], None]
@@ -19,7 +19,7 @@ class Record:
     def __call__(self, event: Event) -> None:
         """Write one line with a single write, so that a kill leaves at most the last line torn."""
         line = event.model_dump_json().encode() + b"\n"
-        with disk_full_as_error(self.path):
+        with full_disk_as_error(self.path):
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
                 os.write(handle, line)
@@ -40,4 +40,4 @@ def rewind(path: Path, step: int) -> None:
             continue
         if event.step <= step and event.event != "failed":
             kept.append(line.decode() + "\n")
-    write_file(path, "".join(kept))
+    write_text(path, "".join(kept))

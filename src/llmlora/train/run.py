@@ -9,13 +9,14 @@ from typing import Literal
 from safetensors.torch import load_file
 
 from llmlora.errors import LlmloraError, NothingToResume, OutputNotEmpty
+from llmlora.files import write_text
 from llmlora.model.lora import load_adapter_state
 from llmlora.paths import Home, Run
 from llmlora.plan import Plan
 from llmlora.recipe import Recipe, make_recipe, read_recipe
 from llmlora.train.artefact import write_artefact
 from llmlora.train.checkpoint import Checkpoints
-from llmlora.train.commit import sweep, verified_manifest, write_file
+from llmlora.train.commit import sweep, verified_manifest
 from llmlora.train.events import Failed, Finished, Warned
 from llmlora.train.loop import Loop
 from llmlora.train.prepare import Frozen, Prepared, prepare
@@ -90,8 +91,8 @@ def start(
 ) -> Outcome:
     """Begin a prepared run in an empty directory."""
     out.mkdir(parents=True, exist_ok=True)
-    write_file(Run(out).recipe, prepared.recipe.to_yaml())
-    write_file(Run(out).plan, json.dumps(asdict(prepared.frozen), indent=1))
+    write_text(Run(out).recipe, prepared.recipe.to_yaml())
+    write_text(Run(out).plan, json.dumps(asdict(prepared.frozen), indent=1))
     return attempt(prepared, out, on_event, should_stop)
 
 
@@ -103,7 +104,7 @@ def prepare_again(out: Path, home: Home, stores: Sequence[Path] = ()) -> Prepare
     recipe = make_recipe(read_recipe(run.recipe))
     if not run.plan.is_file():  # killed before the plan was written: nothing has been computed yet
         prepared = prepare(recipe, home, stores)
-        write_file(run.plan, json.dumps(asdict(prepared.frozen), indent=1))
+        write_text(run.plan, json.dumps(asdict(prepared.frozen), indent=1))
         return prepared
     values = json.loads(run.plan.read_text("utf-8"))
     return prepare(recipe, home, stores, Frozen(**{**values, "plan": Plan(**values["plan"])}))

@@ -1,0 +1,174 @@
+"""Different ways that must come to the same thing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import nn
+
+from llmlora.data.examples import Example
+from llmlora.data.packing import pack
+from llmlora.gguf.reader import GgufFile
+from llmlora.kernels.dequantise import PackedMatrix
+from llmlora.model.config import config_of
+from llmlora.model.load import MODELS, load_model
+from llmlora.model.packed import PackedEmbedding, PackedLinear
+from llmlora.train.evaluate import batch_loss, hidden_states
+from llmlora.train.run import resume, train
+from tests.small_run import EXACT, ROUNDED, adapter_bytes, events, home, on_machine, small_recipe
+from tests.tiny import tiny_gguf
+
+LENGTHS = (5, 17, 1, 30)
+
+
+def examples(seed: int = 0) -> list[Example]:
+    random = np.random.default_rng(seed)
+    made = []
+    for row, length in enumerate(LENGTHS):
+        trained = random.random(length) < 0.6
+        trained[0] = False
+        made.append(Example(row, random.integers(0, 256, length).astype(np.int32), trained, truncated=False))
+    return made
+
+
+def dense_twin(file: GgufFile) -> nn.Module:
+    """Transformers' own model with the dequantised weights: no code of ours runs in it."""
+    config = config_of(file)
+    config._attn_implementation = "eager"
+    config.tie_word_embeddings = "output.weight" not in file.tensors
+    twin = MODELS[str(file.metadata["general.architecture"])](config)
+    packed = load_model(file, torch.float32)
+    weights = dict(packed.named_parameters())
+    for name, module in packed.named_modules():
+        if isinstance(module, PackedLinear | PackedEmbedding):
+            weights[f"{name}.weight"] = module.matrix.dense(torch.float32)
+    for name, buffer in packed.named_buffers():
+        if "rotary" in name:
+            twin.get_submodule(name.rpartition(".")[0]).register_buffer(name.rpartition(".")[2], buffer, persistent=False)
+    state = twin.state_dict()
+    twin.load_state_dict({name: weights[name] for name in state})
+    return twin.train(False)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3"])
+def test_a_packed_row_is_computed_as_if_it_were_alone(tmp_path: Path, architecture: str):
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture)) as file:
+        model = load_model(file, torch.float32)
+        rows = examples()
+
+        together = hidden_states(model, pack(rows))
+
+        alone = torch.cat([hidden_states(model, pack([row])) for row in rows])
+        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3"])
+def test_packed_loss_equals_the_loss_of_a_padded_batch_in_transformers(tmp_path: Path, architecture: str):
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture)) as file:
+        rows, twin = examples(), dense_twin(file)
+        longest = max(LENGTHS)
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
+            mask[place, : len(row.ids)] = 1
+            labels[place, : len(row.ids)] = torch.where(torch.from_numpy(row.trained), torch.from_numpy(row.ids), -100)
+
+        batch = pack(rows)
+        ours = batch_loss(load_model(file, torch.float32), batch) / len(batch.labels)
+
+        theirs = twin(input_ids=ids, attention_mask=mask, labels=labels).loss
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("architecture", "details"), [("llama", {"rope_frequencies": True, "tied": False}), ("gemma3", {})])
+def test_a_quantised_base_equals_its_dequantised_twin(tmp_path: Path, architecture: str, details: dict):
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture, **details)) as file:
+        ids = torch.arange(3, 40)[None]
+
+        ours = load_model(file, torch.float32)(input_ids=ids).logits
+
+        torch.testing.assert_close(ours, dense_twin(file)(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3"])
+@pytest.mark.parametrize("rslora", [False, True])
+def test_peft_reads_the_artefact_onto_the_twin_and_computes_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, rslora: bool
+):
+    on_machine(monkeypatch, EXACT)
+    recipe = small_recipe(tmp_path, architecture=architecture, rslora=rslora, learning_rate=0.01, dropout=0)
+    outcome = train(recipe, tmp_path / "out", home(tmp_path))
+    from llmlora.train.run import prepare_again
+
+    prepared = prepare_again(tmp_path / "out", home(tmp_path))
+    ours = prepared.base_model.train(False)
+    from llmlora.model.lora import load_adapter_state
+
+    load_adapter_state(prepared.model, load_file(outcome.final_model / "adapter_model.safetensors"))
+    ids = torch.arange(3, 40)[None]
+
+    theirs = PeftModel.from_pretrained(dense_twin(prepared.file), outcome.final_model)
+
+    tuned, base = theirs(input_ids=ids).logits, dense_twin(prepared.file)(input_ids=ids).logits
+    torch.testing.assert_close(ours(input_ids=ids).logits, tuned, rtol=1e-3, atol=1e-3)
+    assert (tuned - base).abs().max() > 0.1  # the adapter does something
+
+
+def test_accumulation_equals_a_big_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    on_machine(monkeypatch, EXACT)
+    losses = []
+    for batch_size, accumulation in ((4, 1), (2, 2), (1, 4)):
+        recipe = small_recipe(tmp_path, batch_size=batch_size, gradient_accumulation=accumulation, dropout=0)
+        out = tmp_path / f"out{batch_size}"
+        train(recipe, out, home(tmp_path))
+        losses.append([event["loss"] for event in events(out) if event["event"] == "step"])
+
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    np.testing.assert_allclose(losses[2], losses[0], rtol=1e-5)
+
+
+def test_recomputed_activations_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe = small_recipe(tmp_path)
+    on_machine(monkeypatch, EXACT)
+    train(recipe, tmp_path / "kept", home(tmp_path))
+    monkeypatch.setattr("llmlora.plan.memory_needed", lambda *a: 0 if a[-1] else 2**60)
+    train(recipe, tmp_path / "again", home(tmp_path))
+
+    assert '"recompute": true' in (tmp_path / "again" / "plan.json").read_text()
+    assert adapter_bytes(tmp_path / "again") == adapter_bytes(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("machine", [EXACT, ROUNDED], ids=["float32", "bfloat16"])
+def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine):
+    on_machine(monkeypatch, machine)
+    recipe = small_recipe(tmp_path)
+    train(recipe, tmp_path / "straight", home(tmp_path))
+    asked = iter([False, False, True])
+    stopped = train(recipe, tmp_path / "stopped", home(tmp_path), should_stop=lambda: next(asked))
+
+    resumed = resume(tmp_path / "stopped", home(tmp_path))
+
+    assert (stopped.status, stopped.step, resumed.status) == ("interrupted", 3, "finished")
+    assert adapter_bytes(tmp_path / "stopped") == adapter_bytes(tmp_path / "straight")
+    told = [[e["step"], e["loss"]] for e in events(tmp_path / "stopped") if e["event"] == "step"]
+    assert told == [[e["step"], e["loss"]] for e in events(tmp_path / "straight") if e["event"] == "step"]
+
+
+def test_the_same_seed_gives_the_same_adapter_and_another_gives_another(tmp_path: Path, monkeypatch):
+    on_machine(monkeypatch, EXACT)
+    for name, seed in (("one", 5), ("two", 5), ("other", 6)):
+        train(small_recipe(tmp_path, seed=seed), tmp_path / name, home(tmp_path))
+
+    assert adapter_bytes(tmp_path / "one") == adapter_bytes(tmp_path / "two") != adapter_bytes(tmp_path / "other")
+
+
+def test_a_row_order_moves_no_bytes_of_the_file(tmp_path: Path):
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf")) as file:
+        model = load_model(file, torch.float32)
+        matrix: PackedMatrix = model.get_submodule("model.layers.0.self_attn.q_proj").matrix
+
+        assert np.shares_memory(matrix.blocks, file.packed("blk.0.attn_q.weight"))
