@@ -12,6 +12,7 @@ from typing import BinaryIO
 from llmlora.errors import DiskFull
 
 MB = 2**20
+PART = ".part"  # the suffix of a file that is not whole yet
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def replacing(path: Path, nbytes: int = 0) -> Iterator[BinaryIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     need_room(path, nbytes)
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         with full_disk_as_error(path, nbytes), staged.open("xb") as file:
             yield file

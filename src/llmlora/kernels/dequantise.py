@@ -58,12 +58,17 @@ def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out
         kernel, target = fast.rows_bfloat16, out.view(torch.uint16).numpy()
     else:
         raise TypeError(f"weights are dequantised to float32 or bfloat16, not {out.dtype}")
+    if index.size and not 0 <= index.min() <= index.max() < len(matrix.blocks):
+        raise IndexError(f"rows {index.min()} to {index.max()} of a matrix of {len(matrix.blocks)}")
+    # mapped files are read-only, arrays made in memory are not: of one type, the kernels are compiled once
+    blocks = matrix.blocks.view()
+    blocks.flags.writeable = False
     threads = min(torch.get_num_threads(), max(1, target.size // ELEMENTS_PER_THREAD))
     cuts = [len(index) * part // threads for part in range(threads + 1)]
 
     def part(number: int) -> None:
         rows = slice(cuts[number], cuts[number + 1])
-        kernel(matrix.kind.number, matrix.blocks, index[rows], _half_table(), target[rows])
+        kernel(matrix.kind.number, blocks, index[rows], _half_table(), target[rows])
 
     if threads == 1:
         part(0)

@@ -1,13 +1,17 @@
 """The block formats as compiled loops over rows, for CPUs. `reference` says what they compute; this says how fast.
 
-One function per format turns a row of blocks into float32; the scales of a block are hoisted, the inner loops have fixed
-lengths, and LLVM turns them into vector code for the processor at hand. A bfloat16 row is first made in a float32
-line that stays in the first-level cache, then rounded once to nearest even, the way torch rounds.
+One function per format turns a row of blocks into float32. The scales of a block are hoisted, and the inner loops run
+to `q.size`: a literal 16 would have LLVM unroll the loop before it looks for vectors, which costs half the speed or
+more. A bfloat16 row is first made in a float32 line that stays in the first-level cache, then rounded once to nearest
+even, the way torch rounds.
 
-Compiled with `nogil`: the caller splits rows over threads of its own. numba's `parallel=True` would bring a second OpenMP
-runtime into the process, whose threads fight with torch's. Compiled code is cached on the disk beside this file.
+Compiled with `nogil`: the caller splits rows over threads of its own. numba's `parallel=True` would bring a second
+OpenMP runtime into the process, whose threads fight with torch's. Compiled code is cached on the disk beside this file.
 Half-precision scales are looked up in a table of all 65,536 (numba has no float16 on CPUs).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,14 +19,23 @@ from numba import njit
 F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, BF16 = 0, 1, 2, 3, 6, 8, 12, 13, 14, 30
 
 
-@njit(nogil=True, cache=True)
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first use; keep the code on the disk, or, where no directory can be written, in the process alone."""
+    try:
+        compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
+    except (RuntimeError, OSError):
+        compiled = njit(nogil=True)(function)
+    return compiled
+
+
+@_compiled
 def rows_float32(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """blocks uint8 [stored rows, row_bytes], index int64 [n], half float32 [65536] → out float32 [n, columns]."""
     for i in range(index.size):
         _row(kind, blocks[index[i]], half, out[i])
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def rows_bfloat16(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """As `rows_float32`, each weight rounded once; out uint16 [n, columns] holds the bits of bfloat16."""
     line = np.empty(out.shape[1], np.float32)
@@ -32,7 +45,7 @@ def rows_bfloat16(kind, blocks, index, half, out):  # type: ignore[no-untyped-de
         _round(bits, out[i])
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _round(bits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for j in range(out.size):
         value = bits[j]
@@ -41,14 +54,14 @@ def _round(bits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         out[j] = np.uint16(0x7FC0) if nan else np.uint16(rounded)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901
     if kind == F32:
         line[:] = row.view(np.float32)
     elif kind == F16:
-        _f16(row.view(np.uint16), half, line)
+        _f16(row.view(np.uint16), line, line.view(np.uint32))
     elif kind == BF16:
-        line.view(np.uint32)[:] = row.view(np.uint16).astype(np.uint32) << np.uint32(16)
+        _bf16(row.view(np.uint16), line.view(np.uint32))
     elif kind == Q4_0:
         _q4_0(row, half, line)
     elif kind == Q4_1:
@@ -65,41 +78,53 @@ def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001
         _q6_k(row, half, line)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _half(row, at, half):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return half[np.int64(row[at]) | np.int64(row[at + 1]) << 8]
 
 
-@njit(nogil=True, cache=True)
-def _f16(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    for j in range(line.size):
-        line[j] = half[row[j]]
+@_compiled
+def _f16(row, line, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Exponent and fraction move into their places in float32; a product with 2**112 corrects the bias of the exponent,
+    subnormal numbers included. What comes out at 2**16 or above was infinite or not a number."""
+    for j in range(row.size):
+        value = np.uint32(row[j])
+        bits[j] = (value & np.uint32(0x7FFF)) << np.uint32(13) | (value & np.uint32(0x8000)) << np.uint32(16)
+    for j in range(row.size):
+        line[j] *= np.float32(2.0**112)
+    for j in range(row.size):
+        if bits[j] & np.uint32(0x7FFFFFFF) >= np.uint32(0x47800000):
+            bits[j] |= np.uint32(0x7F800000)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
+def _bf16(row, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for j in range(row.size):
+        bits[j] = np.uint32(row[j]) << np.uint32(16)
+
+
+@_compiled
 def _q4_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 18, block * 32
         d, q, w = _half(row, at, half), row[at + 2 : at + 18], line[to : to + 32]
-        for j in range(16):
+        for j in range(q.size):
             w[j] = d * np.float32(np.int32(q[j] & 15) - 8)
-        for j in range(16):
             w[16 + j] = d * np.float32(np.int32(q[j] >> 4) - 8)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 20, block * 32
         d, m = _half(row, at, half), _half(row, at + 2, half)
         q, w = row[at + 4 : at + 20], line[to : to + 32]
-        for j in range(16):
-            w[j] = d * np.float32(np.int32(q[j] & 15)) + m
-        for j in range(16):
-            w[16 + j] = d * np.float32(np.int32(q[j] >> 4)) + m
+        for j in range(q.size):
+            w[j] = d * np.float32(q[j] & 15) + m
+            w[16 + j] = d * np.float32(q[j] >> 4) + m
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 22, block * 32
@@ -107,25 +132,23 @@ def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
         for j in range(4):
             high |= np.uint32(row[at + 2 + j]) << np.uint32(8 * j)
         q, w = row[at + 6 : at + 22], line[to : to + 32]
-        for j in range(16):
-            bit = np.int32((high >> np.uint32(j)) & np.uint32(1)) << 4
-            w[j] = d * np.float32((np.int32(q[j] & 15) | bit) - 16)
-        for j in range(16):
-            bit = np.int32((high >> np.uint32(j + 16)) & np.uint32(1)) << 4
-            w[16 + j] = d * np.float32((np.int32(q[j] >> 4) | bit) - 16)
+        for j in range(q.size):
+            bits = high >> np.uint32(j)
+            w[j] = d * np.float32(np.int32(q[j] & 15 | (bits & 1) << 4) - 16)
+            w[16 + j] = d * np.float32(np.int32(q[j] >> 4 | bits >> 12 & 16) - 16)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     signed = row.view(np.int8)
     for block in range(line.size // 32):
         at, to = block * 34, block * 32
         d, q, w = _half(row, at, half), signed[at + 2 : at + 34], line[to : to + 32]
-        for j in range(32):
-            w[j] = d * np.float32(np.int32(q[j]))
+        for j in range(q.size):
+            w[j] = d * np.float32(q[j])
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The 6-bit scale and minimum of one of the 8 groups."""
     if group < 4:
@@ -137,7 +160,7 @@ def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     )
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 256):
         at, to = block * 144, block * 256
@@ -147,13 +170,12 @@ def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             s0, t0 = _k_scale(scales, 2 * pair)
             s1, t1 = _k_scale(scales, 2 * pair + 1)
             d0, m0, d1, m1 = d * np.float32(s0), m * np.float32(t0), d * np.float32(s1), m * np.float32(t1)
-            for j in range(32):
-                w[j] = d0 * np.float32(np.int32(q[j] & 15)) - m0
-            for j in range(32):
-                w[32 + j] = d1 * np.float32(np.int32(q[j] >> 4)) - m1
+            for j in range(q.size):
+                w[j] = d0 * np.float32(q[j] & 15) - m0
+                w[32 + j] = d1 * np.float32(q[j] >> 4) - m1
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 256):
         at, to = block * 176, block * 256
@@ -164,30 +186,26 @@ def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             s0, t0 = _k_scale(scales, 2 * pair)
             s1, t1 = _k_scale(scales, 2 * pair + 1)
             d0, m0, d1, m1 = d * np.float32(s0), m * np.float32(t0), d * np.float32(s1), m * np.float32(t1)
-            for j in range(32):
-                bit = np.int32((high[j] >> (2 * pair)) & 1) << 4
-                w[j] = d0 * np.float32(np.int32(q[j] & 15) | bit) - m0
-            for j in range(32):
-                bit = np.int32((high[j] >> (2 * pair + 1)) & 1) << 4
-                w[32 + j] = d1 * np.float32(np.int32(q[j] >> 4) | bit) - m1
+            for j in range(q.size):
+                bits = high[j] >> 2 * pair
+                w[j] = d0 * np.float32(q[j] & 15 | (bits & 1) << 4) - m0
+                w[32 + j] = d1 * np.float32(q[j] >> 4 | (bits & 2) << 3) - m1
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Half a block is four runs of 32 weights that share the bytes of `high`, two bits each; a scale is for 16."""
     signed = row.view(np.int8)
     for block in range(line.size // 256):
-        at, to = block * 210, block * 256
-        d = _half(row, at + 208, half)
-        for part in range(8):  # 32 weights: a quarter of one half of the block
-            side, quarter = part // 4, part % 4
-            low = row[at + 64 * side + 32 * (quarter % 2) : at + 64 * side + 32 * (quarter % 2) + 32]
-            high = row[at + 128 + 32 * side : at + 160 + 32 * side]
-            w, shift, nibble = line[to + 32 * part : to + 32 * part + 32], 2 * quarter, 4 * (quarter // 2)
-            s0 = d * np.float32(np.int32(signed[at + 192 + 2 * part]))
-            s1 = d * np.float32(np.int32(signed[at + 193 + 2 * part]))
-            for j in range(16):
-                q = np.int32((low[j] >> nibble) & 15) | np.int32((high[j] >> shift) & 3) << 4
-                w[j] = s0 * np.float32(q - 32)
-            for j in range(16, 32):
-                q = np.int32((low[j] >> nibble) & 15) | np.int32((high[j] >> shift) & 3) << 4
-                w[j] = s1 * np.float32(q - 32)
+        d, scales = _half(row, block * 210 + 208, half), signed[block * 210 + 192 : block * 210 + 208]
+        for part in range(4):
+            side, odd = part // 2, part % 2
+            at, to, s = block * 210 + 16 * odd, block * 256 + 128 * side + 16 * odd, scales[8 * side + odd :]
+            low, high = row[at + 64 * side : at + 64 * side + 48], row[at + 128 + 32 * side : at + 144 + 32 * side]
+            s0, s1, s2, s3 = d * np.float32(s[0]), d * np.float32(s[2]), d * np.float32(s[4]), d * np.float32(s[6])
+            w = line[to : to + 112]
+            for j in range(high.size):
+                w[j] = s0 * np.float32(np.int32(low[j] & 15 | (high[j] & 3) << 4) - 32)
+                w[32 + j] = s1 * np.float32(np.int32(low[32 + j] & 15 | (high[j] & 12) << 2) - 32)
+                w[64 + j] = s2 * np.float32(np.int32(low[j] >> 4 | high[j] & 48) - 32)
+                w[96 + j] = s3 * np.float32(np.int32(low[32 + j] >> 4 | (high[j] & 192) >> 2) - 32)

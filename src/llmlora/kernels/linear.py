@@ -6,8 +6,8 @@ the rows of W: forward, each tile gives its own columns of y; backward, each add
 Matrices of a small model fit into one tile, where both passes are a single product.
 
 A tile is 4 Mi weights, 8 MB in bfloat16: large enough that the product runs at full speed, small enough that several
-fit beside each other in a laptop's memory. It is allocated once a thread, because fresh pages cost more than the numbers
-written into them.
+fit beside each other in a laptop's memory. It is allocated once a thread, because fresh pages cost more than the
+numbers written into them.
 """
 
 import threading
@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from llmlora.kernels.dequantise import PackedMatrix
@@ -28,7 +29,7 @@ def packed_linear(x: Tensor, weight: PackedMatrix, bias: Tensor | None = None) -
 
     Differentiable with respect to x alone; weight and bias are frozen.
     """
-    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight)
+    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight)  # type: ignore[no-untyped-call]  # torch's own
     y = y if bias is None else y + bias
     return y.reshape(*x.shape[:-1], -1)
 
@@ -47,6 +48,7 @@ class _PackedLinear(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None]:
         (dy,), weight = gradients, ctx.weight
         if not ctx.needs_input_grad[0]:

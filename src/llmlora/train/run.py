@@ -9,7 +9,7 @@ from typing import Literal
 from safetensors.torch import load_file
 
 from llmlora.errors import LlmloraError, NothingToResume, OutputNotEmpty
-from llmlora.files import write_text
+from llmlora.files import PART, write_text
 from llmlora.model.lora import load_adapter_state
 from llmlora.paths import Home, Run
 from llmlora.plan import Plan
@@ -81,8 +81,8 @@ def resume(
 
 
 def need_empty(out: Path) -> None:
-    """Raises OutputNotEmpty when `out` exists and is not an empty directory."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    """Raises OutputNotEmpty when `out` exists and is not an empty directory; half-written files do not count."""
+    if out.exists() and (not out.is_dir() or any(path.suffix != PART for path in out.iterdir())):
         raise OutputNotEmpty(out)
 
 

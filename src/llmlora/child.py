@@ -1,0 +1,86 @@
+"""A child process of ours that answers JSON lines: what the template renderer and the chat engine have in common."""
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any
+
+STDERR_TAIL = 4096
+
+
+class ChildDiedError(Exception):
+    """The child ended; the message is the end of what it wrote to standard error."""
+
+
+class JsonChild:
+    """`python -I -m MODULE`, spoken to in lines of JSON. It sees none of our environment."""
+
+    def __init__(self, module: str) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env={},
+        )
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Raises ChildDiedError when nobody is there to read it."""
+        if self._process.stdin is None:
+            raise ChildDiedError("closed")
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, OSError):
+            raise ChildDiedError(self._last_words()) from None
+
+    def receive(self, seconds: float) -> dict[str, Any]:
+        """The next line.
+
+        Raises:
+            TimeoutError: none came in time.
+            ChildDiedError: none will come.
+        """
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if not line:
+            self._lines.put(line)  # whoever asks again is told again
+            raise ChildDiedError(self._last_words())
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the child, whatever it is doing, and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+            if pipe:
+                pipe.close()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def _last_words(self) -> str:
+        if self._stderr.closed:
+            return "closed"
+        self._stderr.seek(0, 2)
+        self._stderr.seek(max(0, self._stderr.tell() - STDERR_TAIL))
+        lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        telling = [line for line in lines if "error" in line.lower() or "assert" in line.lower()]
+        return (telling or lines or ["its process ended"])[-1]

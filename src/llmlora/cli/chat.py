@@ -1,0 +1,78 @@
+"""`llmlora chat`: talk to a model, with or without an adapter."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmlora.settings import Settings, read_settings
+from llmlora.text.catalogue import say
+
+if TYPE_CHECKING:
+    from llmlora.chat.engine import Sampling
+    from llmlora.chat.session import Session
+
+
+@click.command()
+@click.option("--model", help="The base; may be left out with --adapter.")
+@click.option("--adapter", type=click.Path(path_type=Path, exists=True), help="A run's directory, or an adapter.")
+@click.option("--system", help="A system prompt.")
+@click.option("--prompt", help="Ask this once instead of chatting.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same answer.")
+@click.option("--temperature", default=0.7, show_default=True, help="0 always takes the likeliest token.")
+@click.option("--max-tokens", default=256, show_default=True, help="Longest answer.")
+@click.option("--json", "as_json", is_flag=True, help="With --prompt: one JSON document on standard output.")
+def command(
+    model: str | None,
+    adapter: Path | None,
+    system: str | None,
+    prompt: str | None,
+    seed: int,
+    temperature: float,
+    max_tokens: int,
+    as_json: bool,
+) -> None:
+    """Talk to a model, with or without an adapter."""
+    from llmlora.chat.engine import Sampling
+    from llmlora.chat.session import Session
+    from llmlora.cli.adapters import model_and_adapter
+
+    if as_json and prompt is None:
+        raise click.UsageError("--json goes with --prompt")
+    settings = read_settings()
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
+    with model_and_adapter(model, adapter, settings) as (base, tuned), Session(base, tuned, system) as session:
+        if prompt is None:
+            _talk(session, sampling, settings)
+        elif as_json:
+            answer = "".join(session.ask(prompt, sampling))
+            click.echo(json.dumps({"prompt": prompt, "answer": answer, "seed": seed}, ensure_ascii=False))
+        else:
+            _print(session.ask(prompt, sampling))
+
+
+def _talk(session: "Session", sampling: "Sampling", settings: Settings) -> None:
+    click.echo(say(settings.language, "cli.chat.welcome"), err=True)
+    while True:
+        try:
+            text = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            click.echo(err=True)
+            return
+        if text == "/exit":
+            return
+        if text == "/reset":
+            session.reset()
+        elif text:
+            _print(session.ask(text, sampling))
+
+
+def _print(pieces: Iterable[str]) -> None:
+    try:
+        for piece in pieces:
+            click.echo(piece, nl=False)
+    except KeyboardInterrupt:
+        click.echo(" …", nl=False)  # this answer ends, the conversation goes on
+    click.echo()

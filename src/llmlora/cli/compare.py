@@ -1,0 +1,67 @@
+"""`llmlora compare`: base and tuned side by side."""
+
+import json
+from pathlib import Path
+
+import click
+
+from llmlora.settings import read_settings
+from llmlora.text.catalogue import Language, say
+
+NARROW = 72
+
+
+@click.command()
+@click.option("--model", help="The base; may be left out.")
+@click.option("--adapter", type=click.Path(path_type=Path, exists=True), required=True, help="A run, or an adapter.")
+@click.option("--prompt", "prompts", multiple=True, required=True, help="What to ask; may be given several times.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same answers.")
+@click.option("--temperature", default=0.7, show_default=True, help="0 always takes the likeliest token.")
+@click.option("--max-tokens", default=128, show_default=True, help="Longest answer.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+def command(
+    model: str | None,
+    adapter: Path,
+    prompts: tuple[str, ...],
+    seed: int,
+    temperature: float,
+    max_tokens: int,
+    as_json: bool,
+) -> None:
+    """Ask base and tuned model the same, with the same seed."""
+    from llmlora.chat.engine import Sampling
+    from llmlora.chat.session import Session
+    from llmlora.cli.adapters import model_and_adapter
+    from llmlora.data.conversation import Turn
+
+    settings = read_settings()
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
+    rows = []
+    with model_and_adapter(model, adapter, settings) as (base, tuned), Session(base, tuned) as session:
+        for prompt in prompts:
+            turns = (Turn("user", prompt),)
+            before, after = ("".join(session.answer(turns, sampling, adapted)) for adapted in (False, True))
+            rows.append({"prompt": prompt, "base": before, "tuned": after})
+            if not as_json:
+                _show(rows[-1], settings.language)
+    if as_json:
+        click.echo(json.dumps({"seed": seed, "temperature": temperature, "answers": rows}, ensure_ascii=False))
+
+
+def _show(row: dict[str, str], language: Language) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text(f"\n{row['prompt']}", style="bold"))
+    titles = {side: say(language, f"cli.compare.{side}") for side in ("base", "tuned")}
+    if console.width < NARROW:
+        for side, title in titles.items():
+            console.print(Text(f"{title}: ", style="dim") + Text(row[side].strip()))
+        return
+    table = Table(expand=True, show_lines=False)
+    for title in titles.values():
+        table.add_column(title, ratio=1, overflow="fold")
+    table.add_row(*(Text(row[side].strip()) for side in titles))
+    console.print(table)
