@@ -23,7 +23,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use; keep the code on the disk, or, where no directory can be written, in the process alone."""
     try:
         compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
-    except (RuntimeError, OSError):
+    except RuntimeError:
         compiled = njit(nogil=True)(function)
     return compiled
 
