@@ -43,4 +43,4 @@ check: setup ## format, lint, types, floors
 	@$(BIN)/lint-imports
 
 bench: setup ## print the figures of the documentation
-	@for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	@export OMP_WAIT_POLICY=PASSIVE; for script in benchmarks/*.py; do $(BIN)/python $$script; done

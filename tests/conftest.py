@@ -1,9 +1,13 @@
 """Fixtures of all tests: the real sample models, and a data directory of its own for each test."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+# as `llmlora` itself does: tests run beside each other, and threads that spin would slow all of them
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from llmlora.model.source import resolve
 from llmlora.paths import Home

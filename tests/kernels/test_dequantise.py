@@ -9,7 +9,7 @@ from torch import Tensor
 import gguf
 from llmlora.ggml import BY_NAME
 from llmlora.kernels import fast, reference
-from llmlora.kernels.dequantise import PackedMatrix
+from llmlora.kernels.dequantise import ELEMENTS_PER_THREAD, PackedMatrix
 from llmlora.kernels.types import SUPPORTED
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -115,8 +115,9 @@ def test_gathered_rows_come_in_the_order_of_the_index(ordered: bool):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.usefixtures("_two_threads")
 def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype):
-    stored = ordinary("Q5_K", 301, 1024)  # enough for more than two threads
-    matrix = PackedMatrix(stored.blocks, stored.kind, np.random.default_rng(4).permutation(301))
+    stored = ordinary("Q5_K", 601, 1024)
+    matrix = PackedMatrix(stored.blocks, stored.kind, np.random.default_rng(4).permutation(601))
+    assert 2 * ELEMENTS_PER_THREAD < 601 * 1024  # else both runs have one thread
     by_two = matrix.dense(dtype)
 
     torch.set_num_threads(1)
@@ -140,8 +141,55 @@ def test_a_mapped_file_is_read_in_place(tmp_path):
     assert len(fast.rows_float32.signatures) == 1  # compiled once for both
 
 
-def test_rows_that_do_not_exist_are_refused():
-    matrix = ordinary("Q4_0", 4, 32)
+@pytest.mark.parametrize(("name", "parts"), [("Q4_K", 3), ("Q8_0", 8), ("BF16", 2), ("Q6_K", 1)])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_range_of_columns_is_that_part_of_the_whole(name: str, parts: int, ordered: bool):
+    stored = ordinary(name, 11, 768)
+    order = np.random.default_rng(5).permutation(11) if ordered else None
+    matrix = PackedMatrix(stored.blocks, stored.kind, order)
+
+    found = torch.cat([matrix.columns(part, parts).dense(torch.float32) for part in range(parts)], dim=1)
+
+    assert_same_bits(found, matrix.dense(torch.float32))
+    assert matrix.columns(0, parts).shape == (11, 768 // parts)
+    assert np.shares_memory(matrix.columns(0, parts).blocks, stored.blocks)
+
+
+def test_a_larger_output_keeps_what_is_beyond_the_rows():
+    matrix, out = ordinary("Q4_0", 4, 32), torch.full((6, 32), 9.0)
+
+    matrix.write_rows(1, 4, out)
+
+    assert_same_bits(out[:3], matrix.rows(1, 4, torch.float32))
+    assert (out[3:] == 9).all()
+
+
+@pytest.mark.parametrize("out", [torch.zeros(3, 32), torch.zeros(4, 64), torch.zeros(4, 16), torch.zeros(32, 4).t()])
+def test_an_output_that_does_not_fit_is_refused(out: Tensor):
+    with pytest.raises(ValueError, match="4 rows of 32 do not go into"):
+        ordinary("Q4_0", 4, 32).write_rows(0, 4, out)
+
+    assert (out == 0).all()
+
+
+def test_a_type_without_a_kernel_is_refused():
+    kind = BY_NAME["Q2_K"]
+
+    with pytest.raises(TypeError, match="no kernel for Q2_K"):
+        PackedMatrix(np.zeros((1, kind.block_bytes), np.uint8), kind).dense(torch.float32)
+
+
+def test_an_order_beyond_the_stored_rows_is_refused():
+    stored = ordinary("Q4_0", 4, 32)
+
+    with pytest.raises(IndexError, match="rows 0 to 4 of a matrix of 4"):
+        PackedMatrix(stored.blocks, stored.kind, np.array([0, 1, 2, 4])).dense(torch.float32)
+
+
+@pytest.mark.parametrize("order", [None, np.arange(4)])
+def test_rows_that_do_not_exist_are_refused(order: np.ndarray | None):
+    stored = ordinary("Q4_0", 4, 32)
+    matrix = PackedMatrix(stored.blocks, stored.kind, order)
 
     with pytest.raises(IndexError, match="rows 2 to 4 of a matrix of 4"):
         matrix.rows(2, 5, torch.float32)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmlora.ggml import BY_NAME
-from llmlora.kernels import linear
+from llmlora.kernels import linear, reference
 from llmlora.kernels.dequantise import PackedMatrix
-from llmlora.kernels.linear import packed_linear, tile_rows
+from llmlora.kernels.linear import column_parts, describe_dispatch, packed_linear, tile_rows
 from llmlora.kernels.types import SUPPORTED
 
 ROWS, COLUMNS = 45, 512
@@ -61,10 +61,11 @@ def test_both_passes_agree_with_the_dense_product(name: str, dtype: torch.dtype)
     assert_near(dx, expected_dx)
 
 
-def test_a_matrix_larger_than_a_tile_is_cut_along_its_rows():
+def test_a_matrix_larger_than_a_tile_is_cut():
     matrix = ordinary("Q8_0", 4100, 1056)
     x, dy = numbers(2, 1056), numbers(2, 4100, seed=1)
     assert tile_rows(matrix) < 4100
+    assert column_parts(matrix) > 1
 
     y, dx = both_ways(x, dy, lambda x: packed_linear(x, matrix))
 
@@ -81,14 +82,83 @@ def test_a_row_longer_than_a_tile_is_a_tile_of_its_own(monkeypatch: pytest.Monke
     assert_near(packed_linear(x, matrix), F.linear(x, matrix.dense(torch.float32)))
 
 
-def test_the_shares_of_the_tiles_are_summed_in_float32(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(linear, "TILE_WEIGHTS", 1)
-    ones = PackedMatrix(np.ones((1024, 1), np.float32).view(np.uint8), BY_NAME["F32"])
-    x, dy = (torch.ones(1, width, dtype=torch.bfloat16) for width in (1, 1024))
+def test_the_gradient_of_a_cut_matrix_is_rounded_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(linear, "TILE_WEIGHTS", 4)
+    column = np.array([[256], [1], [-256], [0]], np.float32)  # 256 + 1 alone would be rounded to 256
+    matrix = PackedMatrix(np.repeat(column, 2, axis=1).view(np.uint8), BY_NAME["F32"])
+    x, dy = (torch.ones(1, width, dtype=torch.bfloat16) for width in (2, 4))
 
-    _, dx = both_ways(x, dy, lambda x: packed_linear(x, ones))
+    _, dx = both_ways(x, dy, lambda x: packed_linear(x, matrix))
 
-    assert dx.item() == 1024  # a sum in bfloat16 stands still at 256
+    assert column_parts(matrix) == 2
+    assert dx.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "parts"),
+    [("Q8_0", ROWS * COLUMNS, 1), ("Q8_0", ROWS * 256, 2), ("Q8_0", ROWS * 255, 4), ("Q6_K", 1, 2), ("F32", 1, 512)],
+)
+def test_columns_are_cut_between_blocks_into_equal_parts(
+    name: str, weights: int, parts: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(linear, "TILE_WEIGHTS", weights)
+
+    assert column_parts(ordinary(name, ROWS, COLUMNS)) == parts
+
+
+@pytest.mark.parametrize("step", [1, 7, ROWS, ROWS + 1])
+def test_a_caller_may_choose_the_rows_of_a_tile(step: int, monkeypatch: pytest.MonkeyPatch):
+    matrix, x, seen, tile = ordinary("Q4_K", ROWS, COLUMNS), numbers(2, COLUMNS), [], linear._tile
+    monkeypatch.setattr(
+        linear, "_tile", lambda w, start, stop, like: seen.append(stop - start) or tile(w, start, stop, like)
+    )
+
+    y = packed_linear(x, matrix, tile_rows=step)
+
+    assert_near(y, F.linear(x, matrix.dense(torch.float32)))
+    assert max(seen) == min(step, ROWS)
+    assert sum(seen) == ROWS
+
+
+@pytest.mark.parametrize("shape", [(COLUMNS,), (0, COLUMNS), (2, 0, COLUMNS)])
+def test_inputs_of_any_number_of_positions_are_taken(shape: tuple[int, ...]):
+    assert packed_linear(torch.zeros(shape), ordinary("Q4_K", ROWS, COLUMNS)).shape == (*shape[:-1], ROWS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_tile_of_other_devices_has_the_same_bits(dtype: torch.dtype):
+    stored, like = ordinary("Q5_K", ROWS, COLUMNS), torch.empty(0, dtype=dtype)
+    stored.blocks.flags.writeable = False  # as a mapped file
+    matrix = PackedMatrix(stored.blocks, stored.kind, np.random.default_rng(6).permutation(ROWS))
+
+    assert torch.equal(linear._tile_by_reference(matrix, 3, 40, like), matrix.rows(3, 40, dtype))
+
+
+@pytest.mark.usefixtures("_tiles")
+def test_on_another_device_the_reference_is_asked_and_results_stay_there(monkeypatch: pytest.MonkeyPatch):
+    matrix, x, calls, asked = (
+        ordinary("Q6_K", ROWS, COLUMNS),
+        torch.empty(2, 3, COLUMNS, device="meta"),
+        [],
+        reference.dequantise,
+    )
+    monkeypatch.setattr(
+        reference, "dequantise", lambda blocks, kind: calls.append(blocks.device.type) or asked(blocks, kind)
+    )
+
+    y, dx = both_ways(x, torch.empty(2, 3, ROWS, device="meta"), lambda x: packed_linear(x, matrix))
+
+    assert (y.device.type, y.shape) == ("meta", (2, 3, ROWS))
+    assert (dx.device.type, dx.shape) == ("meta", x.shape)
+    assert set(calls) == {"meta"}
+
+
+def test_the_dispatch_says_which_path_and_why():
+    kind = BY_NAME["Q4_K"]
+
+    assert describe_dispatch(kind, torch.device("cpu")) == "Q4_K on cpu: compiled kernels, the fast path of CPUs"
+    elsewhere = describe_dispatch(kind, torch.device("cuda:0"))
+    assert elsewhere == "Q4_K on cuda: the reference in torch, because the compiled kernels are for CPUs alone"
 
 
 @pytest.mark.usefixtures("_tiles")

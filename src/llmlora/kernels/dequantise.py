@@ -11,9 +11,10 @@ from torch import Tensor
 
 from llmlora.ggml import TensorType
 from llmlora.kernels import fast
+from llmlora.kernels.types import SUPPORTED
 
-# below this, handing work to a thread costs more than it saves
-ELEMENTS_PER_THREAD = 65_536
+# a share for a thread takes about 60 µs; handing it over takes 20 to 50
+ELEMENTS_PER_THREAD = 262_144
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,25 @@ class PackedMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.blocks.shape[0], self.blocks.shape[1] // self.kind.block_bytes * self.kind.block_size
+        rows = len(self.blocks if self.order is None else self.order)
+        return rows, self.blocks.shape[1] // self.kind.block_bytes * self.kind.block_size
+
+    def stored(self, index: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Where these rows are stored."""
+        _check_rows(index, self.shape[0])
+        return index if self.order is None else self.order[index]
+
+    def columns(self, part: int, parts: int) -> "PackedMatrix":
+        """One of `parts` equal ranges of columns, whole blocks each, as a matrix over the same bytes.
+
+        A stored row of blocks is read as `parts` shorter rows, one after the other.
+        """
+        blocks = self.blocks.reshape(len(self.blocks) * parts, -1)
+        return PackedMatrix(blocks, self.kind, self.stored(np.arange(self.shape[0])) * parts + part)
 
     def write_rows(self, start: int, stop: int, out: Tensor) -> None:
-        """Dequantise rows start … stop into `out` [stop - start, columns], contiguous float32 or bfloat16."""
-        index = np.arange(start, stop) if self.order is None else self.order[start:stop]
-        _write(self, index, out)
+        """Dequantise rows start … stop into `out` [≥ stop - start, columns], contiguous float32 or bfloat16."""
+        _write(self, self.stored(np.arange(start, stop)), out)
 
     def rows(self, start: int, stop: int, dtype: torch.dtype) -> Tensor:
         """Rows start … stop, [stop - start, columns]."""
@@ -42,8 +56,7 @@ class PackedMatrix:
     def gather(self, index: Tensor, dtype: torch.dtype) -> Tensor:
         """Rows by int64 index [n] → [n, columns]."""
         out = torch.empty(len(index), self.shape[1], dtype=dtype)
-        wanted = index.numpy()
-        _write(self, wanted if self.order is None else self.order[wanted], out)
+        _write(self, self.stored(index.numpy()), out)
         return out
 
     def dense(self, dtype: torch.dtype) -> Tensor:
@@ -58,12 +71,11 @@ def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out
         kernel, target = fast.rows_bfloat16, out.view(torch.uint16).numpy()
     else:
         raise TypeError(f"weights are dequantised to float32 or bfloat16, not {out.dtype}")
-    if index.size and not 0 <= index.min() <= index.max() < len(matrix.blocks):
-        raise IndexError(f"rows {index.min()} to {index.max()} of a matrix of {len(matrix.blocks)}")
+    _check(matrix, index, out)
     # mapped files are read-only, arrays made in memory are not: of one type, the kernels are compiled once
     blocks = matrix.blocks.view()
     blocks.flags.writeable = False
-    threads = min(torch.get_num_threads(), max(1, target.size // ELEMENTS_PER_THREAD))
+    threads = min(torch.get_num_threads(), max(1, len(index) * target.shape[1] // ELEMENTS_PER_THREAD))
     cuts = [len(index) * part // threads for part in range(threads + 1)]
 
     def part(number: int) -> None:
@@ -74,6 +86,20 @@ def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out
         part(0)
     else:
         list(_pool(threads).map(part, range(threads)))
+
+
+def _check(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:
+    """Compiled code checks no bounds: what it would read or write outside of is refused here."""
+    if matrix.kind.name not in SUPPORTED:
+        raise TypeError(f"no kernel for {matrix.kind.name}")
+    _check_rows(index, len(matrix.blocks))
+    if not out.is_contiguous() or len(out) < len(index) or out.shape[1:] != matrix.shape[1:]:
+        raise ValueError(f"{len(index)} rows of {matrix.shape[1]} do not go into {tuple(out.shape)}, contiguous")
+
+
+def _check_rows(index: np.ndarray[Any, np.dtype[np.int64]], rows: int) -> None:
+    if index.size and not 0 <= index.min() <= index.max() < rows:
+        raise IndexError(f"rows {index.min()} to {index.max()} of a matrix of {rows}")
 
 
 @cache

@@ -1,66 +1,80 @@
 """x Wᵀ with W in its blocks, and the gradient with respect to x.
 
 W is dequantised into a scratch tile, used, and forgotten; nothing of it is kept for the backward pass, which makes the
-tile again (torch's own `linear` would keep the dense W, and with it the memory of a dense model). The tile is cut along
-the rows of W: forward, each tile gives its own columns of y; backward, each adds its share to dx, summed in float32.
-Matrices of a small model fit into one tile, where both passes are a single product.
+tile again (torch's own `linear` would keep the dense W, and with it the memory of a dense model). Each pass cuts W so
+that a tile gives its own columns of the result: forward along the rows of W, backward along its columns, which are cut
+between blocks. So every sum stays inside one product, in float32, and is rounded once. (Row tiles would do backward
+too, but the share of each in dx is rounded to x's dtype before the shares are added: in bfloat16 that is 1.4 times the
+error, and not faster.) Matrices of a small model fit into one tile, where both passes are a single product.
 
 A tile is 4 Mi weights, 8 MB in bfloat16: large enough that the product runs at full speed, small enough that several
-fit beside each other in a laptop's memory. It is allocated once a thread, because fresh pages cost more than the
-numbers written into them.
+fit beside each other in a laptop's memory. Only a tile of columns one block wide may be larger: 128,256 rows of Q6_K
+make 66 MB in bfloat16. It is allocated once a thread, because fresh pages cost more than the numbers written into them.
+
+On a CPU the tile is made by the compiled kernels; elsewhere by the reference, on that device.
 """
 
 import threading
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from llmlora.ggml import TensorType
+from llmlora.kernels import reference
 from llmlora.kernels.dequantise import PackedMatrix
 
 TILE_WEIGHTS = 4 * 2**20
 
 
-def packed_linear(x: Tensor, weight: PackedMatrix, bias: Tensor | None = None) -> Tensor:
+def packed_linear(x: Tensor, weight: PackedMatrix, bias: Tensor | None = None, tile_rows: int | None = None) -> Tensor:
     """x [..., columns] float32 or bfloat16, weight [rows, columns] → [..., rows] in x's dtype, plus bias [rows].
 
+    `tile_rows` rows of the weight are dequantised at a time in the forward pass; None: as many as fit into a tile.
     Differentiable with respect to x alone; weight and bias are frozen.
     """
-    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight)  # type: ignore[no-untyped-call]  # torch's own
+    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight, tile_rows)  # type: ignore[no-untyped-call]
     y = y if bias is None else y + bias
-    return y.reshape(*x.shape[:-1], -1)
+    return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def describe_dispatch(kind: TensorType, device: torch.device) -> str:
+    """Which path dequantises `kind` on `device`, and why."""
+    if _is_compiled(device):
+        return f"{kind.name} on {device.type}: compiled kernels, the fast path of CPUs"
+    return f"{kind.name} on {device.type}: the reference in torch, because the compiled kernels are for CPUs alone"
 
 
 class _PackedLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: PackedMatrix) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: PackedMatrix, step: int | None) -> Tensor:
         ctx.weight = weight
-        rows, tile = weight.shape[0], tile_rows(weight)
-        if rows <= tile:
-            return F.linear(x, _tile(weight, 0, rows, x.dtype))
+        rows, step = weight.shape[0], step or tile_rows(weight)
+        if rows <= step:
+            return F.linear(x, _tile(weight, 0, rows, x))
         y = x.new_empty(len(x), rows)
-        for start in range(0, rows, tile):
-            stop = min(rows, start + tile)
-            y[:, start:stop] = F.linear(x, _tile(weight, start, stop, x.dtype))
+        for start in range(0, rows, step):
+            stop = min(rows, start + step)
+            y[:, start:stop] = F.linear(x, _tile(weight, start, stop, x))
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         (dy,), weight = gradients, ctx.weight
         if not ctx.needs_input_grad[0]:
-            return None, None
-        rows, tile = weight.shape[0], tile_rows(weight)
-        if rows <= tile:
-            return dy @ _tile(weight, 0, rows, dy.dtype), None
-        dx = torch.zeros(len(dy), weight.shape[1], dtype=torch.float32)
-        for start in range(0, rows, tile):
-            stop = min(rows, start + tile)
-            dx += dy[:, start:stop] @ _tile(weight, start, stop, dy.dtype)
-        return dx.to(dy.dtype), None
+            return None, None, None
+        rows, parts = weight.shape[0], column_parts(weight)
+        if parts == 1:
+            return dy @ _tile(weight, 0, rows, dy), None, None
+        dx = dy.new_empty(len(dy), weight.shape[1])
+        for part, columns in enumerate(dx.chunk(parts, dim=1)):
+            columns.copy_(dy @ _tile(weight.columns(part, parts), 0, rows, dy))
+        return dx, None, None
 
 
 def tile_rows(weight: PackedMatrix) -> int:
@@ -68,11 +82,33 @@ def tile_rows(weight: PackedMatrix) -> int:
     return max(1, TILE_WEIGHTS // weight.shape[1])
 
 
-def _tile(weight: PackedMatrix, start: int, stop: int, dtype: torch.dtype) -> Tensor:
+def column_parts(weight: PackedMatrix) -> int:
+    """The fewest equal ranges of whole blocks that fit into a tile each, or else ranges of one block."""
+    rows, columns = weight.shape
+    blocks = columns // weight.kind.block_size
+    fits = (parts for parts in range(1, blocks + 1) if blocks % parts == 0 and rows * columns <= parts * TILE_WEIGHTS)
+    return next(fits, blocks)
+
+
+def _is_compiled(device: torch.device) -> bool:
+    return device.type == "cpu"
+
+
+def _tile(weight: PackedMatrix, start: int, stop: int, like: Tensor) -> Tensor:
+    """Rows start … stop where `like` lives and in its dtype; on a CPU in a scratch that the next tile overwrites."""
+    if not _is_compiled(like.device):
+        return _tile_by_reference(weight, start, stop, like)
     size = (stop - start) * weight.shape[1]
-    tile = _scratch(threading.get_ident(), max(size, TILE_WEIGHTS), dtype)[:size].view(stop - start, -1)
+    tile = _scratch(threading.get_ident(), max(size, TILE_WEIGHTS), like.dtype)[:size].view(stop - start, -1)
     weight.write_rows(start, stop, tile)
     return tile
+
+
+def _tile_by_reference(weight: PackedMatrix, start: int, stop: int, like: Tensor) -> Tensor:
+    blocks = torch.from_numpy(
+        weight.blocks[weight.stored(np.arange(start, stop))]
+    )  # indexing copies: mapped files are read-only
+    return reference.dequantise(blocks.to(like.device), weight.kind).to(like.dtype)
 
 
 @cache

@@ -1,0 +1,193 @@
+"""The vocabulary in a GGUF file, and a `tokenizers` backend that cuts text into it as llama.cpp does.
+
+    gpt2    byte-level BPE: patterns cut the text into words, the file's merges build tokens inside each
+    llama   SentencePiece: no words; of all neighbours that make a token, those with the best score join first
+
+Transformers converts both kinds as well, but not to the letter: it takes word patterns it does not know for GPT-2's,
+loses Gemma's tokens of several spaces, and ignores that Llama 3 keeps known words whole. What counts is what the
+engine feeds the model, so the source is llama.cpp's src/llama-vocab.cpp; the tests compare the two.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+from llmlora.errors import GgufError, NotTrainable
+from llmlora.gguf.reader import GgufFile
+
+PREFIX = "tokenizer.ggml."
+UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # token types: found whole wherever they stand in a text
+ROLES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+MAX_PIECE = 256  # characters of a SentencePiece token; Gemma's longest has 31
+SPACE = "▁"
+
+_CONTRACTIONS = "'(?:[sS]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])"
+_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_REST = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+_LATER = _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|" + _REST
+_UPPER, _LOWER = r"(?:(?=\p{L})[^a-z])", r"(?:(?=\p{L})[^A-Z])"
+_CASED = rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How byte-level BPE finds words: each pattern cuts what the one before has left."""
+
+    patterns: tuple[str, ...]
+    keeps_words: bool = False  # a word that is a token is not built by merges
+    add_bos: bool = False  # where the file does not say
+
+
+_BY_NAME = (
+    (Splitting((_WORDS,)), "gpt-2 phi-2 jina-es jina-de gigachat a.x-4.0 mellum exaone4 mpt olmo jais trillion"),
+    (Splitting((r"\p{N}", _WORDS)), "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2"),
+    (Splitting((_LATER % r"\p{N}{1,3}",), keeps_words=True, add_bos=True), "llama3 llama-v3 llama-bpe falcon3 midm-2.0"),
+    (Splitting((_LATER % r"\p{N}{1,3}",)), "dbrx smaug-bpe"),
+    (Splitting((_LATER % r"\p{N}",)), "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan"),
+    (
+        Splitting((_CASED + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + _REST,), keeps_words=True, add_bos=True),
+        "tekken",
+    ),
+    (Splitting((r"[\p{P}$+<=>^~|]+", _WORDS, r"\p{N}+", "[0-9][0-9][0-9]")), "default"),
+)
+SPLITTINGS = {name: splitting for splitting, names in _BY_NAME for name in names.split()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the `tokenizer.ggml.*` keys say, checked."""
+
+    kind: str
+    tokens: list[str]
+    types: list[int]
+    scores: np.ndarray[Any, np.dtype[np.float32]]
+    merges: list[str]
+    splitting: Splitting
+    special: dict[str, int]  # "bos_token", "eos_token", … → id
+    add_bos: bool
+    space_prefix: bool
+
+    @property
+    def byte_level(self) -> bool:
+        return self.kind == "gpt2"
+
+
+def read_vocabulary(file: GgufFile) -> Vocabulary:
+    """The vocabulary of a file.
+
+    Raises:
+        GgufError: its parts do not fit together.
+        NotTrainable: a kind of tokenizer, or a way to find words, that would only be guessed at.
+    """
+    values = {key.removeprefix(PREFIX): file.metadata[key] for key in file.metadata if key.startswith(PREFIX)}
+    kind, pre = values.get("model"), values.get("pre", "default")
+    if kind not in ("gpt2", "llama"):
+        raise NotTrainable(str(file.path), f"its tokenizer is of the kind {kind!r}; gpt2 and llama are understood")
+    if kind == "gpt2" and pre not in SPLITTINGS:
+        raise NotTrainable(str(file.path), f"its tokenizer finds words by the rule {pre!r}, which is not known here")
+    splitting = SPLITTINGS[pre] if kind == "gpt2" else Splitting((), add_bos=True)
+    tokens = _tokens(file, values.get("tokens"))
+    special = {name: values.get(f"{key}_token_id") for name, key in ROLES.items()}
+    return Vocabulary(
+        kind=kind,
+        tokens=tokens,
+        types=_numbers(file, values, "token_type", len(tokens)).tolist(),
+        scores=_numbers(file, values, "scores", len(tokens)).astype(np.float32),
+        merges=_strings(file, values.get("merges", []), "merges"),
+        splitting=splitting,
+        special={name: number for name, number in special.items() if type(number) is int and number < len(tokens)},
+        add_bos=bool(values.get("add_bos_token", splitting.add_bos)),
+        space_prefix=bool(values.get("add_space_prefix", True)) and kind == "llama",
+    )
+
+
+def build_backend(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
+    """The tokenizer itself.
+
+    Raises:
+        GgufError: the merges speak of tokens that are not there.
+    """
+    try:
+        backend = _byte_level(vocabulary) if vocabulary.byte_level else _sentence_piece(file, vocabulary)
+    except ValueError as error:
+        raise GgufError(file.path, f"its vocabulary does not fit together ({error})") from None
+    whole = (UNKNOWN, CONTROL, USER_DEFINED)
+    marked = [(token, kind) for token, kind in zip(vocabulary.tokens, vocabulary.types, strict=True) if kind in whole]
+    backend.add_special_tokens([_added(token) for token, kind in marked if kind != USER_DEFINED])
+    backend.add_tokens([_added(token) for token, kind in marked if kind == USER_DEFINED])
+    return backend
+
+
+def _added(token: str) -> AddedToken:
+    return AddedToken(token, normalized=False)
+
+
+def _byte_level(vocabulary: Vocabulary) -> Tokenizer:
+    numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
+    # a space parts the two sides, and each side may begin with one only where it is nothing else
+    merges = [(merge[:cut], merge[cut + 1 :]) for merge in vocabulary.merges if (cut := merge.find(" ", 1)) > 0]
+    backend = Tokenizer(BPE(vocab=numbers, merges=merges, ignore_merges=vocabulary.splitting.keeps_words))
+    cuts = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in vocabulary.splitting.patterns]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def _sentence_piece(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
+    numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
+    if max(map(len, vocabulary.tokens)) > MAX_PIECE:
+        _refuse(file, f"a token has more than {MAX_PIECE} characters")
+    if not all(f"<0x{byte:02X}>" in numbers for byte in range(256)):
+        _refuse(file, "its vocabulary has no tokens for single bytes")
+    backend = Tokenizer(BPE(vocab=numbers, merges=_joins(vocabulary), byte_fallback=True, fuse_unk=True))
+    prefix = [normalizers.Prepend(SPACE)] if vocabulary.space_prefix else []
+    backend.normalizer = normalizers.Sequence([*prefix, normalizers.Replace(" ", SPACE)])
+    strip = [decoders.Strip(" ", 1, 0)] if vocabulary.space_prefix else []
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
+    )
+    return backend
+
+
+def _joins(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    """Every pair of tokens that makes a token, the best score first: SentencePiece's algorithm as a list of merges."""
+    known = set(vocabulary.tokens)
+    pairs, made = [], []
+    for number, token in enumerate(vocabulary.tokens):
+        for cut in range(1, len(token)):
+            if (left := token[:cut]) in known and (right := token[cut:]) in known:
+                pairs.append((left, right))
+                made.append(number)
+    order = np.argsort(-vocabulary.scores[made], kind="stable")
+    return [pairs[place] for place in order.tolist()]
+
+
+def _tokens(file: GgufFile, value: Any) -> list[str]:
+    tokens = [token or f"[EMPTY_{number}]" for number, token in enumerate(_strings(file, value, "tokens"))]
+    if not tokens:
+        _refuse(file, "its vocabulary is empty")
+    if len(set(tokens)) != len(tokens):
+        _refuse(file, "its vocabulary names a token twice")
+    return tokens
+
+
+def _strings(file: GgufFile, value: Any, name: str) -> list[str]:
+    if not isinstance(value, list):
+        _refuse(file, f"{PREFIX}{name} is not an array of strings")
+    return value
+
+
+def _numbers(file: GgufFile, values: dict[str, Any], name: str, length: int) -> np.ndarray[Any, Any]:
+    value = values.get(name, np.zeros(length))
+    if not isinstance(value, np.ndarray) or len(value) < length:
+        _refuse(file, f"{PREFIX}{name} is not an array of {length} numbers")
+    return value[:length]
+
+
+def _refuse(file: GgufFile, problem: str) -> NoReturn:
+    raise GgufError(file.path, problem)
