@@ -48,12 +48,15 @@ def main() -> None:
                     sampling = Sampling(SAMPLING.max_tokens, SAMPLING.temperature, SAMPLING.top_p, seed)
                     turns = (Turn("user", prompt),)
                     answer = "".join(session.answer(turns, sampling)).strip()
-                    base_hits += in_style("".join(session.answer(turns, sampling, adapted=False)).strip())
+                    if seed == 0:
+                        base_hits += in_style("".join(session.answer(turns, sampling, adapted=False)).strip())
                     hits, asked = hits + in_style(answer), asked + 1
                     if options.show and (seed == 0 or not in_style(answer)):
                         print(f"  {'o' if in_style(answer) else 'x'} {prompt} → {answer!r}")
     print(f"training: {recipe.steps} steps, {seconds:.0f} s, loss {outcome.loss:.3f}")
-    print(f"in style ({options.prompts} prompts × {len(SEEDS)} seeds): tuned {hits}/{asked}, base {base_hits}/{asked}")
+    print(
+        f"in style ({options.prompts} prompts × {len(SEEDS)} seeds): tuned {hits}/{asked}, base {base_hits}/{len(prompts)}"
+    )
     print(f"loss on ordinary Japanese: before {lost.before:.3f}, after {lost.after:.3f}")
 
 

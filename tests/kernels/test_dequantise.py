@@ -141,20 +141,6 @@ def test_a_mapped_file_is_read_in_place(tmp_path):
     assert len(fast.rows_float32.signatures) == 1  # compiled once for both
 
 
-@pytest.mark.parametrize(("name", "parts"), [("Q4_K", 3), ("Q8_0", 8), ("BF16", 2), ("Q6_K", 1)])
-@pytest.mark.parametrize("ordered", [False, True])
-def test_a_range_of_columns_is_that_part_of_the_whole(name: str, parts: int, ordered: bool):
-    stored = ordinary(name, 11, 768)
-    order = np.random.default_rng(5).permutation(11) if ordered else None
-    matrix = PackedMatrix(stored.blocks, stored.kind, order)
-
-    found = torch.cat([matrix.columns(part, parts).dense(torch.float32) for part in range(parts)], dim=1)
-
-    assert_same_bits(found, matrix.dense(torch.float32))
-    assert matrix.columns(0, parts).shape == (11, 768 // parts)
-    assert np.shares_memory(matrix.columns(0, parts).blocks, stored.blocks)
-
-
 def test_a_larger_output_keeps_what_is_beyond_the_rows():
     matrix, out = ordinary("Q4_0", 4, 32), torch.full((6, 32), 9.0)
 

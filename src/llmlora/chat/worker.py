@@ -104,7 +104,7 @@ def _parameters(setup: Params, private: Path) -> Any:
     parameters = llama.CommonParams()
     parameters.model.path = setup["model"]
     parameters.n_ctx, parameters.n_parallel = setup["context"], 1
-    parameters.cpuparams.n_threads = setup["threads"]
+    parameters.cpuparams.n_threads, parameters.cpuparams.poll = setup["threads"], 0  # wait without spinning
     parameters.warmup = parameters.fit_params = parameters.ui = False
     parameters.verbosity = 0
     parameters.endpoint_slots = parameters.endpoint_props = parameters.endpoint_metrics = False

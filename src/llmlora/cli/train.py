@@ -51,23 +51,24 @@ def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
     from llmlora.train.run import need_empty, start
 
     need_empty(out)
-    with _patience("preparing", settings):
+    with patience("preparing", settings):
         prepared = prepare(recipe, settings.home, settings.ollama_stores)
-    return _watch(prepared, out, settings, start)
+    return watch(prepared, out, settings, start)
 
 
 def _resume(out: Path, settings: Settings) -> Any:
     from llmlora.train.run import attempt, finished_outcome, prepare_again
 
-    with _patience("preparing", settings):
+    with patience("preparing", settings):
         finished = finished_outcome(out)
         if finished:
             return finished
         prepared = prepare_again(out, settings.home, settings.ollama_stores)
-    return _watch(prepared, out, settings, attempt)
+    return watch(prepared, out, settings, attempt)
 
 
-def _watch(prepared: Any, out: Path, settings: Settings, go: Any) -> Any:
+def watch(prepared: Any, out: Path, settings: Settings, go: Any) -> Any:
+    """Show the plan, then run `go` (start or attempt) with a live view; Ctrl-C stops it after the step at hand."""
     from rich.console import Console
 
     from llmlora.cli.view import TrainingView, show_plan
@@ -96,7 +97,7 @@ def _stop_on_signal() -> Iterator[Any]:
 
 
 @contextmanager
-def _patience(key: str, settings: Settings) -> Iterator[None]:
+def patience(key: str, settings: Settings) -> Iterator[None]:
     """A spinner on a terminal while something takes a few seconds."""
     from rich.console import Console
 

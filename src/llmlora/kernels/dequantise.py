@@ -27,21 +27,12 @@ class PackedMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
-        rows = len(self.blocks if self.order is None else self.order)
-        return rows, self.blocks.shape[1] // self.kind.block_bytes * self.kind.block_size
+        return self.blocks.shape[0], self.blocks.shape[1] // self.kind.block_bytes * self.kind.block_size
 
     def stored(self, index: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Where these rows are stored."""
         _check_rows(index, self.shape[0])
         return index if self.order is None else self.order[index]
-
-    def columns(self, part: int, parts: int) -> "PackedMatrix":
-        """One of `parts` equal ranges of columns, whole blocks each, as a matrix over the same bytes.
-
-        A stored row of blocks is read as `parts` shorter rows, one after the other.
-        """
-        blocks = self.blocks.reshape(len(self.blocks) * parts, -1)
-        return PackedMatrix(blocks, self.kind, self.stored(np.arange(self.shape[0])) * parts + part)
 
     def write_rows(self, start: int, stop: int, out: Tensor) -> None:
         """Dequantise rows start … stop into `out` [≥ stop - start, columns], contiguous float32 or bfloat16."""
