@@ -47,7 +47,9 @@ def dense_twin(file: GgufFile) -> nn.Module:
             weights[f"{name}.weight"] = module.matrix.dense(torch.float32)
     for name, buffer in packed.named_buffers():
         if "rotary" in name:
-            twin.get_submodule(name.rpartition(".")[0]).register_buffer(name.rpartition(".")[2], buffer, persistent=False)
+            twin.get_submodule(name.rpartition(".")[0]).register_buffer(
+                name.rpartition(".")[2], buffer, persistent=False
+            )
     state = twin.state_dict()
     twin.load_state_dict({name: weights[name] for name in state})
     return twin.train(False)
@@ -84,7 +86,9 @@ def test_packed_loss_equals_the_loss_of_a_padded_batch_in_transformers(tmp_path:
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("architecture", "details"), [("llama", {"rope_frequencies": True, "tied": False}), ("gemma3", {})])
+@pytest.mark.parametrize(
+    ("architecture", "details"), [("llama", {"rope_frequencies": True, "tied": False}), ("gemma3", {})]
+)
 def test_a_quantised_base_equals_its_dequantised_twin(tmp_path: Path, architecture: str, details: dict):
     with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture, **details)) as file:
         ids = torch.arange(3, 40)[None]

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import gguf
 import numpy as np
+
+import gguf
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"

@@ -3,16 +3,17 @@
 Run as a script in a process of its own, because it is native code: `engine.py MODEL < texts.json > tokens.json`.
 """
 
+import http.client
 import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-import gguf
 import numpy as np
+
+import gguf
 
 
 def model_with(path: Path, kind: str, tokens: Sequence[str], types: Sequence[int], **more: object) -> Path:
@@ -64,11 +65,12 @@ def main() -> None:
     parameters.warmup = parameters.fit_params = False
     parameters.api_keys = ["secret"]
     server = xllamacpp.Server(parameters)
+    link = http.client.HTTPConnection(server.listening_address.removeprefix("http://"))
 
     def ask(text: str) -> list[int]:
         body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
-        request = urllib.request.Request(f"{server.listening_address}/tokenize", body, {"Authorization": "Bearer secret"})
-        return json.loads(urllib.request.urlopen(request).read())["tokens"]
+        link.request("POST", "/tokenize", body, {"Authorization": "Bearer secret"})
+        return json.loads(link.getresponse().read())["tokens"]
 
     print(json.dumps([ask(text) for text in json.load(sys.stdin)]), flush=True)
     os._exit(0)  # its threads need not be waited for

@@ -10,9 +10,9 @@ import pytest
 from hostile import array, gguf, key, text, u32
 
 from gguf import GGUFReader
+from llmlora import files
 from llmlora.errors import DiskFull
 from llmlora.ggml import BY_NAME
-from llmlora import files
 from llmlora.gguf.reader import ARRAY, BOOL, FLOAT32, STRING, UINT32, GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, copy_tensor, write_gguf
 

@@ -1,7 +1,7 @@
 """A child that trains and kills itself: `python -m tests.train.killed DIRECTORY OUT fsync|step|rename N`.
 
-It dies by SIGKILL at the N-th flush or rename of a save, or right after the N-th step; with N = 0 it runs to its end and
-prints how many of each there were.
+It dies by SIGKILL at the N-th flush or rename of a save, or right after the N-th step; with N = 0 it runs to its end
+and prints how many of each there were.
 """
 
 import os

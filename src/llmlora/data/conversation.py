@@ -16,7 +16,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A row. `row` counts from 1 as people do: lines of JSONL, items of a JSON list, records of a CSV below its header."""
+    """A row. `row` counts from 1 as people do: lines of JSONL, items of a JSON list, records of a CSV file below its
+    header.
+    """
 
     row: int
     turns: tuple[Turn, ...]
@@ -24,7 +26,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class RowProblem:
-    """Why a row cannot be used; `code` is a key under `problems` in the catalogues."""
+    """Something about a row; `code` is a key under `problems` (it cannot be used) or `warnings` in the catalogues."""
 
     row: int
     code: str

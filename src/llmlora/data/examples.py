@@ -10,6 +10,7 @@ import numpy as np
 from llmlora.data.conversation import Conversation
 from llmlora.data.render import Renderer
 from llmlora.data.tokenizer import Tokenizer
+from llmlora.errors import TemplateFailed
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +36,19 @@ def make_examples(
     Raises:
         TemplateFailed: the model's chat template cannot write a row.
     """
-    return [_example(one, tokenizer, renderer, max_length) for one in conversations]
+    return [make_example(one, tokenizer, renderer, max_length) for one in conversations]
 
 
-def fingerprint(examples: Sequence[Example]) -> str:
-    """SHA-256 over all tokens and masks: two runs with the same one learn from the same thing."""
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(len(example.ids).to_bytes(8, "little"))
-        digest.update(example.ids.tobytes())
-        digest.update(example.trained.tobytes())
-    return digest.hexdigest()
+def make_example(conversation: Conversation, tokenizer: Tokenizer, renderer: Renderer, max_length: int) -> Example:
+    """Tokenise one row as one text, so that its tokens are those the engine would make of it.
 
-
-def _example(conversation: Conversation, tokenizer: Tokenizer, renderer: Renderer, max_length: int) -> Example:
-    pieces = renderer.pieces(conversation)
+    Raises:
+        TemplateFailed: the model's chat template cannot write it.
+    """
+    try:
+        pieces = renderer.pieces(conversation)
+    except TemplateFailed as error:
+        raise TemplateFailed(f"row {conversation.row}: {error.problem}") from None
     encoded = tokenizer.encode_spans("".join(piece.text for piece in pieces))
     ids = np.array(encoded.ids, np.int32)
     starts = np.array([start for start, _ in encoded.spans], np.int64)
@@ -65,3 +64,13 @@ def _example(conversation: Conversation, tokenizer: Tokenizer, renderer: Rendere
         ids, trained = np.append(ids, np.int32(tokenizer.eos_id)), np.append(trained, True)
     trained[:1] = False  # nothing comes before the first token to predict it from
     return Example(conversation.row, ids[:max_length], trained[:max_length], len(ids) > max_length)
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """SHA-256 over all tokens and masks: two runs with the same one learn from the same thing."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(len(example.ids).to_bytes(8, "little"))
+        digest.update(example.ids.tobytes())
+        digest.update(example.trained.tobytes())
+    return digest.hexdigest()

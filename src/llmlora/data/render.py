@@ -1,15 +1,11 @@
 """Turns into text, by the model's chat template, in a process of its own (see `render_child`)."""
 
-import json
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from llmlora.child import ChildDiedError, JsonChild
 from llmlora.data.conversation import Conversation, Turn
 from llmlora.data.template import ChatTemplate
 from llmlora.errors import TemplateFailed
@@ -30,6 +26,7 @@ class Renderer:
 
     def __init__(self, template: ChatTemplate) -> None:
         self.template = template
+        self._child: JsonChild | None = None
 
     def __enter__(self) -> Self:
         """Start the process and compile the template.
@@ -37,25 +34,24 @@ class Renderer:
         Raises:
             TemplateFailed: it cannot be compiled.
         """
-        command = [sys.executable, "-I", "-m", "llmlora.data.render_child"]
-        self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
-        )
-        self.answers: queue.Queue[bytes] = queue.Queue()
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
-        setup = {"template": self.template.source, "bos": self.template.bos, "eos": self.template.eos}
+        self._child = JsonChild("llmlora.data.render_child")
         try:
-            self._ask(setup, START_SECONDS)
+            self._exchange(None, START_SECONDS)
+            self._ask({"template": self.template.source, "bos": self.template.bos, "eos": self.template.eos})
         except TemplateFailed:
-            self._stop()
+            self._close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self._close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still answer; a template that loops or explodes takes its process with it."""
+        return self._child is not None
 
     def pieces(self, conversation: Conversation) -> list[Piece]:
         """The exact text of a row: assistant turns with their end-of-turn marker are trained, the rest is masked.
@@ -69,38 +65,41 @@ class Renderer:
         return [Piece(text, trained) for text, trained in self._render(turns, prompt=False) if text]
 
     def prompt(self, turns: Sequence[Turn]) -> str:
-        """The text that asks the model for its next turn."""
+        """The text that asks the model for its next turn.
+
+        Raises:
+            TemplateFailed: as `pieces`.
+        """
         return "".join(text for text, _ in self._render(turns, prompt=True))
 
     def _render(self, turns: Sequence[Turn], *, prompt: bool) -> list[tuple[str, bool]]:
-        request = {"turns": [(turn.role, turn.content) for turn in turns], "prompt": prompt}
-        answer: list[tuple[str, bool]] = self._ask(request, ANSWER_SECONDS)["pieces"]
-        return answer
+        answer = self._ask({"turns": [(turn.role, turn.content) for turn in turns], "prompt": prompt})
+        pieces: list[tuple[str, bool]] = answer["pieces"]
+        return pieces
 
-    def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        try:
-            assert self.child.stdin
-            self.child.stdin.write(json.dumps(request).encode() + b"\n")
-            self.child.stdin.flush()
-            line = self.answers.get(timeout=seconds)
-        except (BrokenPipeError, queue.Empty):
-            self.child.kill()
-            raise TemplateFailed(f"it gave no answer within {seconds:g} s, or took too much memory") from None
-        answer: dict[str, Any] = json.loads(line or '{"error": "its process ended"}')
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer = self._exchange(request, ANSWER_SECONDS)
         if "error" in answer:
             raise TemplateFailed(answer["error"])
         return answer
 
-    def _listen(self) -> None:
-        assert self.child.stdout
-        for line in self.child.stdout:
-            self.answers.put(line)
-        self.answers.put(b"")
+    def _exchange(self, request: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        if self._child is None:
+            raise TemplateFailed("its process is not running")
+        try:
+            if request is not None:
+                self._child.send(request)
+            return self._child.receive(seconds)
+        except TimeoutError:
+            self._close()
+            raise TemplateFailed(
+                f"it gave no answer within {seconds:g} s: it loops, or builds something huge"
+            ) from None
+        except ChildDiedError as error:
+            self._close()
+            raise TemplateFailed(f"its process ended ({error})") from None
 
-    def _stop(self) -> None:
-        self.child.kill()
-        self.child.wait()
-        self.listener.join()
-        for pipe in (self.child.stdin, self.child.stdout):
-            if pipe:
-                pipe.close()
+    def _close(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None

@@ -1,19 +1,24 @@
 """The process that runs chat templates. They come from files we do not trust.
 
-Jinja's sandbox stops code, not loops: memory is limited here, time by the parent, which kills this process. It reads a
-JSON line, {"template", "bos", "eos"}, then requests {"turns": [[role, content], …], "prompt": bool}, and answers each
-with {"pieces": [[text, trained], …]} or {"error": text}. Imports nothing of llmlora.
+Jinja's sandbox stops code, not loops: memory and processor time are limited here, waiting time by the parent, which
+ends this process. It says `{}` when it is there, reads a JSON line {"template", "bos", "eos"}, then requests
+{"turns": [[role, content], …], "prompt": bool}, and answers each with {"pieces": [[text, trained], …]} or
+{"error": text}. Imports nothing of llmlora.
 """
 
 import json
 import sys
+import time
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY_BYTES = 512 * 2**20
 MAPPED_BYTES = 2**30  # what an interpreter maps by itself, where it cannot be read off
+CPU_SECONDS = 5  # a request; the parent gives up earlier, this is for when it is gone
 MAX_OUTPUT = 4 * 2**20
 
 Message = dict[str, str]
@@ -22,21 +27,46 @@ Message = dict[str, str]
 def main() -> None:
     """Serve until standard input ends."""
     _limit_memory()
+    _say({})
     renderer: Renderer | None = None
     for line in sys.stdin:
-        answer: dict[str, Any]
+        _limit_time()
+        answer: dict[str, Any] = {}
         try:
             request = json.loads(line)
             if renderer is None:
-                renderer, answer = Renderer(request), {}
+                renderer = Renderer(request)
             else:
                 messages = [{"role": role, "content": content} for role, content in request["turns"]]
                 answer = {"pieces": renderer.answer(messages, prompt=request["prompt"])}
         except MemoryError:
             answer = {"error": "it builds a text larger than memory allows"}
-        except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+        except RecursionError:
+            answer = {"error": "it is nested too deeply"}
+        except (Raised, Unusable) as error:
+            answer = {"error": str(error)[:500]}
+        except Exception as error:  # a template may fail in any way there is
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
-        print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
+        _say(answer)
+
+
+class Raised(TemplateError):
+    """What a template said by `raise_exception`."""
+
+
+class Unusable(Exception):
+    """What we have against a template's text."""
+
+
+class Generation(Extension):
+    """`{% generation %}…{% endgeneration %}`, with which some templates mark what is trained: as if it were not."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2's own declaration
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """The statements between the tags."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 class Renderer:
@@ -44,24 +74,28 @@ class Renderer:
 
     def __init__(self, setup: dict[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _raise
         self.template = environment.from_string(setup["template"])
-        self.special = {"bos_token": setup["bos"], "eos_token": setup["eos"]}
+        # what Transformers passes; no clock, so that the same rows give the same text on every day
+        self.given = {"bos_token": setup["bos"], "eos_token": setup["eos"], "tools": None, "documents": None}
 
     def answer(self, messages: list[Message], *, prompt: bool) -> list[tuple[str, bool]]:
         """The rendered text in pieces; a template that knows no system role gets it in the first user turn."""
         try:
             return self._pieces(messages, prompt=prompt)
-        except TemplateError:
+        except Raised:
             if messages[0]["role"] != "system" or len(messages) < 2:
                 raise
             folded = f"{messages[0]['content']}\n\n{messages[1]['content']}"
             return self._pieces([{"role": "user", "content": folded}, *messages[2:]], prompt=prompt)
 
     def _pieces(self, messages: list[Message], *, prompt: bool) -> list[tuple[str, bool]]:
+        """The text cut before and after each assistant turn: a turn begins where the prompt for it ends, and ends with
+        its end-of-turn marker; the white space behind that is not for the model to write.
+        """
         whole = self._render(messages, prompt=prompt)
         pieces, at = [], 0
         for place, message in enumerate(messages):
@@ -78,22 +112,32 @@ class Renderer:
         """Where the text of the first messages ends within the text of all."""
         before = self._render(messages, prompt=prompt)
         if not whole.startswith(before):
-            raise ValueError("it writes earlier turns differently once later ones follow")
+            raise Unusable("it writes earlier turns differently once later ones follow")
         return len(before)
 
     def _render(self, messages: list[Message], *, prompt: bool) -> str:
-        text: str = self.template.render(messages=messages, add_generation_prompt=prompt, **self.special)
-        if len(text) > MAX_OUTPUT:
-            raise ValueError(f"it writes {len(text)} characters for one row")
+        text: str = self.template.render(messages=messages, add_generation_prompt=prompt, **self.given)
+        if len(text.encode()) > MAX_OUTPUT:
+            raise Unusable(f"it writes more than {MAX_OUTPUT // 2**20} MiB for one row")
         return text
 
 
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
+
+
 def _raise(message: str) -> None:
-    raise TemplateError(message)
+    raise Raised(f"it says: {message}")
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _limit_memory() -> None:
@@ -106,6 +150,15 @@ def _limit_memory() -> None:
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
+
+
+def _limit_time() -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU_SECONDS, hard))
 
 
 if __name__ == "__main__":

@@ -4,16 +4,21 @@ messages            {"messages": [{"role": …, "content": …}, …]}
 instruction         {"instruction", "input"?, "output", "system"?}
 prompt-completion   {"prompt" | "question", "completion" | "response" | "answer", "system"?}
 text                {"text"}
+
+A row is judged by its own keys; keys that its shape does not know are not used, and are named.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from llmlora.data.conversation import Turn
 
 PROMPTS, COMPLETIONS = ("prompt", "question"), ("completion", "response", "answer")
+QUESTIONS = ("instruction", *PROMPTS)
 ROLES = ("system", "user", "assistant")
-KNOWN = "messages; instruction + output; prompt + completion; text"
+MAX_DEPTH = 64
+MAX_DETAIL = 200
 
 
 class RowError(Exception):
@@ -21,42 +26,60 @@ class RowError(Exception):
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code, self.detail = code, detail
+        # a row's own words may be anything; here they can be printed
+        self.code, self.detail = code, detail.encode("utf-8", "backslashreplace").decode()[:MAX_DETAIL]
 
 
-def turns_of(row: Any) -> tuple[str, tuple[Turn, ...]]:
-    """The shape of a row and its turns.
+@dataclass(frozen=True)
+class Row:
+    """A row that can be used."""
+
+    shape: str
+    turns: tuple[Turn, ...]
+    unused: tuple[str, ...]  # keys
+
+
+def interpret(value: Any) -> Row:
+    """What a parsed row says. It may hold RowErrors, put there by the parser in the place of what it could not accept.
 
     Raises:
-        RowError: no known shape, or one filled wrongly.
+        RowError: it has no known shape, or one that is filled wrongly.
     """
-    if not isinstance(row, Mapping):
-        fail("not_an_object", type(row).__name__)
-    if "messages" in row:
-        return "messages", _messages(row["messages"])
-    if "instruction" in row:
-        question = _text(row, "instruction")
-        if row.get("input"):
-            question = f"{question}\n\n{_text(row, 'input')}"
-        return "instruction", _exchange(row, question, "output")
-    prompt = next((key for key in PROMPTS if key in row), None)
-    completion = next((key for key in COMPLETIONS if key in row), None)
-    if prompt and completion:
-        return "prompt-completion", _exchange(row, _text(row, prompt), completion)
-    if "text" in row:
-        return "text", (Turn("text", _filled(row, "text")),)
-    return fail("unknown_shape", ", ".join(map(str, row)) or "{}")
+    if isinstance(value, RowError):
+        raise value
+    if not isinstance(value, Mapping):
+        fail("not_an_object", type(value).__name__)
+    _search_for_flaws(value)
+    if "messages" in value:
+        return _row("messages", value, _messages(value["messages"]), ("messages",))
+    answer = "output" if "instruction" in value else next((key for key in COMPLETIONS if key in value), None)
+    question = next((key for key in QUESTIONS if key in value), None)
+    if question and answer:
+        shape = "instruction" if question == "instruction" else "prompt-completion"
+        used = (question, answer, "system", *(["input"] if shape == "instruction" else []))
+        return _row(shape, value, _exchange(value, question, answer), used)
+    if "text" in value:
+        return _row("text", value, (Turn("text", _filled(value, "text")),), ("text",))
+    return fail("unknown_shape", ", ".join(map(str, value)) or "{}")
 
 
 def fail(code: str, detail: str) -> NoReturn:
     raise RowError(code, detail)
 
 
-def _exchange(row: Mapping[str, Any], question: str, answer: str) -> tuple[Turn, ...]:
-    if not question.strip():
-        fail("empty_prompt", answer)
-    system = (Turn("system", _text(row, "system")),) if row.get("system") else ()
-    return (*system, Turn("user", question), Turn("assistant", _filled(row, answer)))
+def _row(shape: str, value: Mapping[str, Any], turns: tuple[Turn, ...], used: tuple[str, ...]) -> Row:
+    return Row(shape, turns, tuple(key for key in value if key not in used))
+
+
+def _exchange(value: Mapping[str, Any], question: str, answer: str) -> tuple[Turn, ...]:
+    parts = [_text(value, question), _optional(value, "input") if question == "instruction" else ""]
+    system = _optional(value, "system")
+    first = (Turn("system", system),) if system else ()
+    return (
+        *first,
+        Turn("user", "\n\n".join(part for part in parts if part.strip())),
+        Turn("assistant", _filled(value, answer)),
+    )
 
 
 def _messages(messages: Any) -> tuple[Turn, ...]:
@@ -64,11 +87,12 @@ def _messages(messages: Any) -> tuple[Turn, ...]:
         fail("messages_not_a_list", type(messages).__name__)
     turns = tuple(_message(message) for message in messages)
     said = turns[1:] if turns[0].role == "system" else turns
+    roles = " → ".join(one.role for one in turns)
     for place, turn in enumerate(said):
         if turn.role != ("user", "assistant")[place % 2]:
-            fail("roles_do_not_alternate", " → ".join(one.role for one in turns))
+            fail("roles_do_not_alternate", roles)
     if len(said) < 2 or said[-1].role != "assistant":
-        fail("no_answer", " → ".join(one.role for one in turns))
+        fail("no_answer", roles)
     return turns
 
 
@@ -80,22 +104,45 @@ def _message(message: Any) -> Turn:
         fail("tool_calls", str(role))
     if role not in ROLES:
         fail("unknown_role", repr(role))
-    return Turn(role, _text(message, "content") if role == "user" else _filled(message, "content"))
+    return Turn(role, _filled(message, "content") if role == "assistant" else _text(message, "content"))
 
 
-def _filled(row: Mapping[str, Any], key: str) -> str:
-    value = _text(row, key)
-    if not value.strip():
+def _filled(value: Mapping[str, Any], key: str) -> str:
+    text = _text(value, key)
+    if not text.strip():
         fail("empty_answer", key)
-    return value
+    return text
 
 
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        fail("not_text", f"{key}: {type(value).__name__}" if key in row else key)
+def _optional(value: Mapping[str, Any], key: str) -> str:
+    return _text(value, key) if value.get(key) is not None else ""
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    if key not in value:
+        fail("missing", key)
+    text = value[key]
+    if not isinstance(text, str):
+        fail("not_text", f"{key}: {type(text).__name__}")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         fail("lone_surrogate", key)
-    return value
+    return text
+
+
+def _search_for_flaws(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+        for flaw in level:
+            if isinstance(flaw, RowError):
+                raise flaw
+        if not level:
+            return
+    fail("nested_too_deeply", str(MAX_DEPTH))
+
+
+def _inside(value: Any) -> list[Any]:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [item for item in inner if isinstance(item, Mapping | list | RowError)]

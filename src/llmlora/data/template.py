@@ -1,9 +1,11 @@
 """Which chat template a model's prompts are written with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
+from llmlora.data.vocabulary import read_tokens, special_ids
 from llmlora.gguf.reader import GgufFile
 
 TEMPLATE_KEY = "tokenizer.chat_template"
@@ -23,23 +25,23 @@ class ChatTemplate:
 
 
 def choose_template(file: GgufFile) -> ChatTemplate:
-    """The model's own template, or the documented one of its family when it has none."""
-    tokens = file.metadata.get("tokenizer.ggml.tokens", [])
+    """The model's own template, or the documented one of its family when it has none.
 
-    def token(key: str) -> str:
-        number = file.metadata.get(f"tokenizer.ggml.{key}")
-        return tokens[number] if number is not None and number < len(tokens) else ""
-
-    bos, eos = token("bos_token_id"), token("eos_token_id")
+    Raises:
+        GgufError: its vocabulary is malformed.
+    """
+    tokens = read_tokens(file)
+    special = {name: tokens[number] for name, number in special_ids(file, len(tokens)).items()}
+    bos, eos = special.get("bos_token", ""), special.get("eos_token", "")
     own = file.metadata.get(TEMPLATE_KEY)
-    if own:
-        return ChatTemplate(str(own), "model", "model", bos, eos)
+    if own and isinstance(own, str):
+        return ChatTemplate(own, "model", "model", bos, eos)
     name = _family(str(file.metadata.get("general.architecture")), tokens)
     source = files("llmlora.data").joinpath(f"templates/{name}.jinja").read_text("utf-8")
     return ChatTemplate(source, "family", name, bos, eos)
 
 
-def _family(architecture: str, tokens: list[str]) -> str:
+def _family(architecture: str, tokens: Sequence[str]) -> str:
     if architecture.startswith("gemma"):
         return "gemma"
     return next((name for marker, name in LLAMA_MARKERS if marker in tokens), "llama2")

@@ -15,8 +15,9 @@ from llmlora.data.vocabulary import SPACE, Vocabulary, build_backend, read_vocab
 from llmlora.gguf.reader import GgufFile
 
 # tokens that end a turn whatever the file says, as llama.cpp has them
-ENDS_OF_TURN = frozenset(
-    "<|eot_id|> <|eom_id|> <|im_end|> <|end|> <|end_of_text|> <|endoftext|> <end_of_turn> </s> <eos> <EOT>".split()
+ENDS_OF_TURN = (
+    *("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|end_of_text|>", "<|endoftext|>"),
+    *("<end_of_turn>", "</s>", "<eos>", "<EOT>"),
 )
 BYTE = re.compile("<0x([0-9A-F]{2})>")
 
@@ -51,7 +52,7 @@ class Tokenizer:
         return self.vocabulary.add_bos and self.bos_id is not None
 
     def encode(self, text: str, add_bos: bool = True) -> list[int]:
-        """Token ids; markers such as `<|im_start|>` in the text are recognised; BOS comes first where the file says so."""
+        """Token ids; markers in the text, such as `<|im_start|>`, count; BOS comes first where the file says so."""
         return self.encode_spans(text, add_bos).ids
 
     def encode_spans(self, text: str, add_bos: bool = True) -> Encoded:

@@ -44,7 +44,10 @@ class Splitting:
 _BY_NAME = (
     (Splitting((_WORDS,)), "gpt-2 phi-2 jina-es jina-de gigachat a.x-4.0 mellum exaone4 mpt olmo jais trillion"),
     (Splitting((r"\p{N}", _WORDS)), "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2"),
-    (Splitting((_LATER % r"\p{N}{1,3}",), keeps_words=True, add_bos=True), "llama3 llama-v3 llama-bpe falcon3 midm-2.0"),
+    (
+        Splitting((_LATER % r"\p{N}{1,3}",), keeps_words=True, add_bos=True),
+        "llama3 llama-v3 llama-bpe falcon3 midm-2.0",
+    ),
     (Splitting((_LATER % r"\p{N}{1,3}",)), "dbrx smaug-bpe"),
     (Splitting((_LATER % r"\p{N}",)), "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan"),
     (
@@ -82,15 +85,15 @@ def read_vocabulary(file: GgufFile) -> Vocabulary:
         GgufError: its parts do not fit together.
         NotTrainable: a kind of tokenizer, or a way to find words, that would only be guessed at.
     """
-    values = {key.removeprefix(PREFIX): file.metadata[key] for key in file.metadata if key.startswith(PREFIX)}
+    keys = [key for key in file.metadata if key.startswith(PREFIX) and key != f"{PREFIX}tokens"]
+    values = {key.removeprefix(PREFIX): file.metadata[key] for key in keys}
     kind, pre = values.get("model"), values.get("pre", "default")
     if kind not in ("gpt2", "llama"):
         raise NotTrainable(str(file.path), f"its tokenizer is of the kind {kind!r}; gpt2 and llama are understood")
     if kind == "gpt2" and pre not in SPLITTINGS:
         raise NotTrainable(str(file.path), f"its tokenizer finds words by the rule {pre!r}, which is not known here")
     splitting = SPLITTINGS[pre] if kind == "gpt2" else Splitting((), add_bos=True)
-    tokens = _tokens(file, values.get("tokens"))
-    special = {name: values.get(f"{key}_token_id") for name, key in ROLES.items()}
+    tokens = read_tokens(file)
     return Vocabulary(
         kind=kind,
         tokens=tokens,
@@ -98,10 +101,31 @@ def read_vocabulary(file: GgufFile) -> Vocabulary:
         scores=_numbers(file, values, "scores", len(tokens)).astype(np.float32),
         merges=_strings(file, values.get("merges", []), "merges"),
         splitting=splitting,
-        special={name: number for name, number in special.items() if type(number) is int and number < len(tokens)},
+        special=special_ids(file, len(tokens)),
         add_bos=bool(values.get("add_bos_token", splitting.add_bos)),
         space_prefix=bool(values.get("add_space_prefix", True)) and kind == "llama",
     )
+
+
+def read_tokens(file: GgufFile) -> list[str]:
+    """The tokens by their numbers.
+
+    Raises:
+        GgufError: there are none, or one of them twice.
+    """
+    strings = _strings(file, file.metadata.get(f"{PREFIX}tokens"), "tokens")
+    tokens = [token or f"[EMPTY_{number}]" for number, token in enumerate(strings)]
+    if not tokens:
+        _refuse(file, "its vocabulary is empty")
+    if len(set(tokens)) != len(tokens):
+        _refuse(file, "its vocabulary names a token twice")
+    return tokens
+
+
+def special_ids(file: GgufFile, count: int) -> dict[str, int]:
+    """The tokens with a role that lie within the vocabulary: "bos_token", "eos_token", … → number."""
+    found = {name: file.metadata.get(f"{PREFIX}{key}_token_id") for name, key in ROLES.items()}
+    return {name: number for name, number in found.items() if type(number) is int and 0 <= number < count}
 
 
 def build_backend(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
@@ -165,15 +189,6 @@ def _joins(vocabulary: Vocabulary) -> list[tuple[str, str]]:
                 made.append(number)
     order = np.argsort(-vocabulary.scores[made], kind="stable")
     return [pairs[place] for place in order.tolist()]
-
-
-def _tokens(file: GgufFile, value: Any) -> list[str]:
-    tokens = [token or f"[EMPTY_{number}]" for number, token in enumerate(_strings(file, value, "tokens"))]
-    if not tokens:
-        _refuse(file, "its vocabulary is empty")
-    if len(set(tokens)) != len(tokens):
-        _refuse(file, "its vocabulary names a token twice")
-    return tokens
 
 
 def _strings(file: GgufFile, value: Any, name: str) -> list[str]:

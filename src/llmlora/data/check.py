@@ -1,0 +1,140 @@
+"""What there is to say about a data file before it is trained on: all its errors, what looks odd, how long it is."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from llmlora.data.conversation import Conversation, RowProblem
+from llmlora.data.examples import Example, make_example
+from llmlora.data.read import Reading
+from llmlora.data.render import Renderer
+from llmlora.data.tokenizer import Tokenizer
+from llmlora.errors import TemplateFailed
+
+# what remains of text read in the wrong encoding: U+FFFD; UTF-8 taken for Latin-1 ("ã\x81‚", "â€™", "Ã©") or for CP932
+# ("縺ゅ→" for "あと"); CP932 taken for Latin-1 ("‚±‚ñ" for "こん")
+MOJIBAKE = re.compile(
+    "\ufffd|ã[\x80-\x9f€‚ƒ]|â€[™œ\x9d“”¦]|Ã[\x80-\xbf]|[縺繧繝].?[縺繧繝]|(?:[‚ƒ][\x80-\xffŒœŽžŠšŸƒ„…†‡ˆ‰‹›‘’“”•–—™]){2}"
+)
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Lengths of the rows in tokens, as a model sees them, cut at the maximum."""
+
+    rows: int
+    min: int
+    mean: float
+    p50: int
+    p95: int
+    max: int
+    total: int
+    supervised: int
+    supervised_share: float
+    truncated: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of it. `errors` and `warnings` name rows by the numbers people count; `tokens` needs a model."""
+
+    path: str
+    format: str
+    encoding: str
+    rows: int
+    usable: int
+    shapes: dict[str, int]
+    unused: dict[str, int]
+    errors: list[RowProblem]
+    warnings: list[RowProblem]
+    max_length: int | None
+    tokens: TokenCounts | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def tokenise(
+    reading: Reading, tokenizer: Tokenizer, renderer: Renderer, max_length: int
+) -> tuple[list[Example], list[RowProblem]]:
+    """Every row in tokens, and those that the model's template cannot write.
+
+    Raises:
+        TemplateFailed: the template loops or explodes; that is no fault of a row.
+    """
+    examples, problems = [], []
+    for conversation in reading.conversations:
+        try:
+            examples.append(make_example(conversation, tokenizer, renderer, max_length))
+        except TemplateFailed as error:
+            if not renderer.alive:
+                raise
+            problems.append(RowProblem(conversation.row, "template", error.problem))
+    return examples, problems
+
+
+def check(
+    reading: Reading,
+    examples: Sequence[Example] | None = None,
+    max_length: int | None = None,
+    problems: Sequence[RowProblem] = (),
+) -> Report:
+    """The report on a reading; `examples` and `problems` are those of `tokenise`."""
+    errors = sorted([*reading.problems, *problems], key=lambda problem: problem.row)
+    rows = len(reading.conversations) + len(reading.problems)
+    warnings = _warnings(reading.conversations) + _token_warnings(examples or ())
+    return Report(
+        path=str(reading.path),
+        format=reading.format,
+        encoding=reading.encoding,
+        rows=rows,
+        usable=rows - len(errors),
+        shapes=dict(reading.shapes.most_common()),
+        unused=dict(reading.unused.most_common()),
+        errors=errors,
+        warnings=sorted(warnings, key=lambda warning: warning.row),
+        max_length=max_length,
+        tokens=count_tokens(examples) if examples else None,
+    )
+
+
+def count_tokens(examples: Sequence[Example]) -> TokenCounts:
+    """Statistics of at least one row."""
+    lengths = np.array([len(example.ids) for example in examples])
+    p50, p95 = np.percentile(lengths, [50, 95], method="inverted_cdf")
+    total, supervised = int(lengths.sum()), sum(int(example.trained.sum()) for example in examples)
+    return TokenCounts(
+        rows=len(examples),
+        min=int(lengths.min()),
+        mean=round(float(lengths.mean()), 1),
+        p50=int(p50),
+        p95=int(p95),
+        max=int(lengths.max()),
+        total=total,
+        supervised=supervised,
+        supervised_share=round(supervised / max(total, 1), 4),
+        truncated=sum(example.truncated for example in examples),
+    )
+
+
+def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
+    found, first_seen = [], dict[Any, int]()
+    for row, turns in ((one.row, one.turns) for one in conversations):
+        first = first_seen.setdefault(turns, row)
+        if first != row:
+            found.append(RowProblem(row, "duplicate", str(first)))
+        blank = Counter(turn.role for turn in turns if not turn.content.strip())
+        found += [RowProblem(row, "empty", role) for role in blank]
+        odd = next((match for turn in turns if (match := MOJIBAKE.search(turn.content))), None)
+        if odd:
+            found.append(RowProblem(row, "mojibake", odd.string[max(0, odd.start() - 8) : odd.end() + 8]))
+    return found
+
+
+def _token_warnings(examples: Sequence[Example]) -> list[RowProblem]:
+    cut = [RowProblem(one.row, "truncated", str(len(one.ids))) for one in examples if one.truncated]
+    return cut + [RowProblem(one.row, "nothing_supervised", "") for one in examples if not one.usable]
