@@ -1,4 +1,4 @@
-"""How often the demo's model answers in the style: `python benchmarks/demo_style.py [--prompts test|tuning] [--runs 1]`.
+"""How often the demo's model answers in the style: `python benchmarks/demo_style.py [--prompts test|tuning]`.
 
 Trains by the demo's recipe, then asks 20 prompts × 5 seeds through llama.cpp with the exported adapter. The recipe was
 tuned on the tuning prompts; the test prompts were looked at afterwards.
@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from llmlora.demo.run import SAMPLING, demo_recipe, forgetting
-from llmlora.demo.style import in_style, material
 from llmlora.chat.engine import Sampling
 from llmlora.chat.session import Session
 from llmlora.data.conversation import Turn
+from llmlora.demo.run import SAMPLING, demo_recipe, forgetting
+from llmlora.demo.style import in_style, material
 from llmlora.export.adapter import export_adapter
 from llmlora.settings import read_settings
 from llmlora.train.prepare import prepare
@@ -49,7 +49,8 @@ def main() -> None:
                     turns = (Turn("user", prompt),)
                     answer = "".join(session.answer(turns, sampling)).strip()
                     if seed == 0:
-                        base_hits += in_style("".join(session.answer(turns, sampling, adapted=False)).strip())
+                        base = "".join(session.answer(turns, sampling, adapted=False))
+                        base_hits += in_style(base.strip())
                     hits, asked = hits + in_style(answer), asked + 1
                     if options.show and (seed == 0 or not in_style(answer)):
                         print(f"  {'o' if in_style(answer) else 'x'} {prompt} → {answer!r}")

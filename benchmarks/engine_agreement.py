@@ -1,10 +1,10 @@
 """Does llama.cpp compute what we train? `python benchmarks/engine_agreement.py`; exits 1 when a limit is broken.
 
-For each sample model, an adapter is trained for a few steps and log probabilities over a text of 200 tokens are compared
-(tokens likelier than e⁻⁶):
+For each sample model, an adapter is trained for a few steps and log probabilities over a text of 200 tokens are
+compared (tokens likelier than e⁻⁶):
 
-    weights      ours in float32 against llama.cpp on an F32 copy of the same weights, float32 cache: at most 0.02 apart,
-                 without adapter, with the exported adapter, and for the merged file
+    weights      ours in float32 against llama.cpp on an F32 copy of the same weights, float32 cache: at most 0.02
+                 apart, without adapter, with the exported adapter, and for the merged file
     noise        llama.cpp on the quantised file rounds activations to 8 bits: its mean distance to its own F32 copy
     quantised    ours against llama.cpp on the quantised file: mean at most 1.1 × that noise (bfloat16 beside it)
     merged       llama.cpp on the merged file against base + adapter, both as F32 copies: reported
@@ -39,9 +39,9 @@ LIMIT, NOISE_FACTOR = 0.02, 1.1
 TEXT = (
     "A river carries water from the hills to the sea. Where it is steep it runs fast and cuts into the rock; where the "
     "land is flat it slows down, drops the sand it has brought, and turns from side to side. People have always lived "
-    "beside rivers: they drink from them, water their fields, and travel on them. 川は山から海へ水を運ぶ。急な所では速く流れて"
-    "岩を削り、平らな所ではゆっくりになって砂を落とし、右へ左へと曲がる。人は昔から川のそばで暮らしてきた。水を飲み、畑を潤し、"
-    "舟で旅をした。 In spring the snow melts, and the river rises. Every town along it keeps a mark of the highest flood, "
+    "beside rivers: they drink from them, water their fields, and travel on them. 川は山から海へ水を運ぶ。"
+    "急な所では速く流れて岩を削り、平らな所ではゆっくりになって砂を落とし、右へ左へと曲がる。"
+    "人は昔から川のそばで暮らしてきた。水を飲み、畑を潤し、舟で旅をした。 In spring the snow melts, and the river rises. Every town along it keeps a mark of the highest flood, "
     "and every child learns where not to build a house. def flow(width, depth, speed): return width * depth * speed"
 )
 

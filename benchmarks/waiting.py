@@ -3,6 +3,7 @@
 `python benchmarks/waiting.py` trains the first steps of SmolLM2 in child processes, twice at a time for "beside".
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -32,8 +33,6 @@ def run(policy: str, out: Path) -> subprocess.Popen[bytes]:
 
 
 def seconds_per_step(out: Path) -> float:
-    import json
-
     steps = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     ends = [event["seconds"] for event in steps if event["event"] == "step"]
     return (ends[-1] - ends[0]) / (len(ends) - 1)  # the first step pays for start-up

@@ -11,8 +11,8 @@ from llmlora.cli.models import command, readable_count, readable_size
 from llmlora.errors import ModelNotFound, StoreUnreadable
 from llmlora.model.source import SAMPLES
 from llmlora.text.catalogue import catalogue
-from ollama_store import OllamaStore
-from tiny import tiny_gguf
+from tests.ollama_store import OllamaStore
+from tests.tiny import VOCABULARY, tiny_gguf
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_show_tells_every_fact(store: OllamaStore) -> None:
     result = CliRunner().invoke(command, ["show", "tiny"], catch_exceptions=False)
 
     assert result.exit_code == 0
-    for words in ("ollama:tiny:latest", "sha256:", "llama", "512", "gpt2 / gpt-2, 259 tokens", "Q8_0 × 15", "F32 × 5"):
+    for words in ("ollama:tiny:latest", "sha256:", "llama", "512", f"gpt2 / gpt-2, {VOCABULARY} tokens", "Q8_0 × 15", "F32 × 5"):
         assert words in result.stdout
     assert "[red]MIT" in result.stdout  # printed, not obeyed
     assert "from the model" in result.stdout

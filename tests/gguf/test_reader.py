@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import LOOKALIKES, MALFORMED, MB, array, gguf, key, tensor, text, u32
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from llmlora.errors import GgufError
 from llmlora.gguf.reader import MAX_HEADER_BYTES, MAX_STRINGS, ArraySpan, GgufFile
+from tests.gguf.hostile import LOOKALIKES, MALFORMED, MB, array, gguf, key, tensor, text, u32
 
 SMALL_SECONDS, SMALL_KIB = 0.05, 20 * 1024
 ANY_SECONDS, ANY_KIB = 1.0, 100 * 1024

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hostile import array, gguf, key, text, u32
 
 from gguf import GGUFReader
 from llmlora import files
@@ -15,6 +14,7 @@ from llmlora.errors import DiskFull
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import ARRAY, BOOL, FLOAT32, STRING, UINT32, GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, copy_tensor, write_gguf
+from tests.gguf.hostile import array, gguf, key, text, u32
 
 
 @pytest.mark.parametrize("sample", ["smollm2_path", "gemma3_path"])

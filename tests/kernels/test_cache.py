@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from blocks import ordinary
+from tests.kernels.blocks import ordinary
 
 import llmlora
 from llmlora.kernels import fast, reference
@@ -17,7 +17,7 @@ from llmlora.kernels import fast, reference
 PROGRAM = """
 import hashlib, torch
 from llmlora.kernels import fast
-from blocks import ordinary
+from tests.kernels.blocks import ordinary
 print(fast.__file__, hashlib.sha256(ordinary("Q4_K", 3, 512).dense(torch.float32).numpy()).hexdigest())
 """
 

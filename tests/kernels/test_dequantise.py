@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from blocks import ordinary, strange
+from tests.kernels.blocks import ordinary, strange
 from torch import Tensor
 
 import gguf

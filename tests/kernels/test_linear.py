@@ -6,7 +6,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
-from blocks import ordinary
+from tests.kernels.blocks import ordinary
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -17,8 +17,8 @@ from llmlora.gguf.writer import KeyValue, TensorPlan, copy_metadata, copy_tensor
 from llmlora.model.describe import Description, describe, describe_all
 from llmlora.model.source import SAMPLES, Base, Sample, resolve
 from llmlora.paths import Home
-from ollama_store import OllamaStore
-from tiny import LAYERS, VOCABULARY, tiny_gguf
+from tests.ollama_store import OllamaStore
+from tests.tiny import LAYERS, VOCABULARY, tiny_gguf
 
 
 def described(path: Path, licence: str | None = None) -> Description:

@@ -16,8 +16,8 @@ from llmlora.errors import DigestMismatch, GgufError, ModelNotFound, NotTrainabl
 from llmlora.model import source
 from llmlora.model.source import SAMPLES, Sample, list_names, resolve, verify
 from llmlora.paths import Home
-from ollama_store import OllamaStore
-from tiny import tiny_gguf
+from tests.ollama_store import OllamaStore
+from tests.tiny import tiny_gguf
 
 WHOLE = b"GGUF" + bytes(range(256)) * 20
 DIGEST = f"sha256:{hashlib.sha256(WHOLE).hexdigest()}"

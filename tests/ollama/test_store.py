@@ -14,7 +14,7 @@ from llmlora.ollama import store as module
 from llmlora.ollama.digest import blob_path, is_digest
 from llmlora.ollama.names import Name
 from llmlora.ollama.store import StoredModel, find, names
-from ollama_store import OllamaStore
+from tests.ollama_store import OllamaStore
 
 LLAMA = "registry.ollama.ai/library/llama3.2/1b"
 

@@ -31,9 +31,9 @@ WIDE = 160
 SHOWN_PROBLEMS = 3
 MARKS = {" ": "␣", "\n": "↵\n", "\t": "⇥", "\r": "␍", "\u3000": "□"}
 PART = "◦"  # a token that is not yet a whole character
-# two shades in turn, so that one sees where a token ends
-TRAINED = ("black on green3", "black on pale_green3")
-MASKED = ("dim on grey19", "dim on grey30")
+# two looks in turn, so that one sees where a token ends
+TRAINED = ("black on green", "black on bright_green")
+MASKED = ("dim", "dim underline")
 
 command = click.Group("data")
 file_argument = click.argument("file", type=click.Path(path_type=Path))
@@ -152,8 +152,10 @@ def _show_report(report: "Report", facts: dict[str, Any] | None, language: Langu
         console.print()
         console.print(Text(say(language, "cli.data.tokens", model=facts["name"]), style="bold"))
         console.print(_template_line(facts["template"], language))
-        rows = [(say(language, f"cli.data.count_{key}"), f"{value:,}") for key, value in vars(report.tokens).items()]
-        console.print(_grid(rows))
+        counts = {**vars(report.tokens), "supervised_share": f"{report.tokens.supervised_share:.1%}"}
+        console.print(
+            _grid([(say(language, f"cli.data.count_{key}"), _number(value)) for key, value in counts.items()])
+        )
     for kind, style, found in (("errors", "red", report.errors), ("warnings", "yellow", report.warnings)):
         console.print()
         console.print(
@@ -161,6 +163,10 @@ def _show_report(report: "Report", facts: dict[str, Any] | None, language: Langu
         )
         for line in _lines(kind, found, language):
             console.print(Text(line), soft_wrap=True)
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _report_facts(report: "Report", language: Language) -> Iterator[tuple[str, str]]:
@@ -197,7 +203,8 @@ def _show_preview(examples: Sequence["Example"], writer: Writer, language: Langu
         console.print()
         console.print(Text(say(language, "cli.data.preview_row", **counts), style="bold"))
         pieces = writer.tokenizer.pieces(example.ids.tolist())
-        console.print(tokens_text(pieces, example.trained.tolist(), colour=_colours(console)), soft_wrap=True)
+        text = tokens_text(pieces, example.trained.tolist(), colour=_colours(console))
+        console.print(text, soft_wrap=True, end="" if text.plain.endswith("\n") else "\n")
         if example.truncated:
             console.print(Text(say(language, "cli.data.cut", tokens=len(example.ids)), style="bold yellow"))
 

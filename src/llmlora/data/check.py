@@ -18,7 +18,7 @@ from llmlora.errors import TemplateFailed
 # what remains of text read in the wrong encoding: U+FFFD; UTF-8 taken for Latin-1 ("ã\x81‚", "â€™", "Ã©") or for CP932
 # ("縺ゅ→" for "あと"); CP932 taken for Latin-1 ("‚±‚ñ" for "こん")
 MOJIBAKE = re.compile(
-    "\ufffd|ã[\x80-\x9f€‚ƒ]|â€[™œ\x9d“”¦]|Ã[\x80-\xbf]|[縺繧繝].?[縺繧繝]|(?:[‚ƒ][\x80-\xffŒœŽžŠšŸƒ„…†‡ˆ‰‹›‘’“”•–—™]){2}"
+    "\ufffd|ã[\x80-\x9f€‚ƒ]|â€[™œ\x9d“”¦]|Ã[\x80-\xbf]|[縺繧繝].{0,3}[縺繧繝]|(?:[‚ƒ][\x80-\xffŒœŽžŠšŸƒ„…†‡ˆ‰‹›‘’“”•–—™]){2}"
 )
 
 

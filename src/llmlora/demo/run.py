@@ -1,4 +1,4 @@
-"""The demo: five rows teach a base model to end its sentences in 〜でござる, and llama.cpp answers with what it learned."""
+"""The demo: five rows teach a base model to end its sentences in 〜でござる, and llama.cpp answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

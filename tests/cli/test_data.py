@@ -1,0 +1,141 @@
+"""`llmlora data` shows a file to people and prints one JSON document for machines."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from llmlora.cli.data import row_ranges, tokens_text, visible
+from llmlora.cli.main import run
+from llmlora.model.source import Base
+from tests.tiny import tiny_gguf
+
+ROWS = [
+    {"prompt": "日本？", "completion": "はい\u3000です"},
+    {"prompt": "esc \x1b[31m", "completion": "b"},
+    {"prompt": "esc \x1b[31m", "completion": "b"},
+]
+BAD = [{"foo": "[red]x"}, {"text": ""}]
+
+
+@pytest.fixture
+def rows(tmp_path: Path):
+    def write(*rows: dict[str, str]) -> str:
+        path = tmp_path / "rows.jsonl"
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def _tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = Base("ollama:tiny:latest", tiny_gguf(tmp_path / "tiny.gguf"), "sha256:00", None)
+    monkeypatch.setattr("llmlora.model.source.resolve", lambda name, home, stores: base)
+
+
+def test_check_lists_every_error_by_its_row_and_exits_2(rows, capsys):
+    code = run(["data", "check", rows(*ROWS, *BAD)])
+
+    shown = capsys.readouterr().out
+    assert code == 2
+    assert "row 4: no shape we know in its keys (foo)" in shown
+    assert "row 5: the answer (“text”) is empty" in shown
+    assert "the same as an earlier row (1): 3" in shown
+    assert "prompt-completion × 3" in shown
+    assert "Tokens" not in shown
+
+
+def test_check_of_a_sound_file_exits_0_and_counts_tokens_of_a_model(rows, capsys):
+    code = run(["data", "check", rows(*ROWS), "--model", "tiny", "--max-length", "8"])
+
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert "Tokens of ollama:tiny:latest" in shown
+    assert "Chat template: the model's own" in shown
+    assert "cut at the maximum length (3): 1–3" in shown
+
+
+def test_check_as_json_is_one_document(rows, capsys):
+    code = run(["data", "check", rows(*ROWS, *BAD), "--model", "tiny", "--json"])
+
+    document = json.loads(capsys.readouterr().out)
+    assert code == 2
+    assert [error["row"] for error in document["errors"]] == [4, 5]
+    assert document["warnings"] == [{"row": 3, "code": "duplicate", "detail": "2"}]
+    assert document["tokens"]["rows"] == 3
+    assert document["max_length"] == 1024
+    assert document["model"]["template"] == {"origin": "model", "name": "model"}
+
+
+def test_preview_shows_what_is_trained_and_lets_nothing_steer_the_terminal(rows, capsys):
+    code = run(["data", "preview", rows(*ROWS, *BAD), "--model", "tiny", "--rows", "2"])
+
+    shown = capsys.readouterr()
+    assert code == 0
+    assert "Row 1: " in shown.out
+    assert "Row 3: " not in shown.out
+    assert "【◦|◦|は" in shown.out
+    assert "□" in shown.out
+    assert "‹U+001B›" in shown.out
+    assert "\x1b" not in shown.out
+    assert "2 rows have errors" in shown.err
+
+
+def test_preview_says_where_a_row_is_cut(rows, capsys):
+    run(["data", "preview", rows(*ROWS), "--model", "tiny", "--max-length", "16"])
+
+    assert capsys.readouterr().out.count("cut at 16 tokens") == 3
+
+
+def test_preview_as_json_gives_every_token(rows, capsys):
+    run(["data", "preview", rows(*ROWS), "--model", "tiny", "--rows", "1", "--json"])
+
+    document = json.loads(capsys.readouterr().out)
+    (row,) = document["rows"]
+    trained = "".join(token["text"] for token in row["tokens"] if token["trained"])
+    assert trained == "はい\u3000です<|im_end|>"
+    assert (row["count"], row["trained"]) == (len(row["tokens"]), sum(token["trained"] for token in row["tokens"]))
+
+
+def test_preview_of_a_file_without_a_usable_row_is_the_users_mistake(rows, capsys):
+    code = run(["data", "preview", rows(*BAD), "--model", "tiny", "--json"])
+
+    document = json.loads(capsys.readouterr().out)
+    assert code == 2
+    assert document["error"]["code"] == "invalid_rows"
+
+
+def test_japanese_is_spoken_when_asked_for(rows, capsys, monkeypatch):
+    monkeypatch.setenv("LLMLORA_LANG", "ja")
+
+    run(["data", "check", rows(*ROWS, *BAD)])
+
+    shown = capsys.readouterr().out
+    assert "5 行目: 答え（text）が空です" in shown
+    assert "前の行と同じ内容です（1 件）: 3" in shown
+
+
+def test_a_terminal_gets_colours_and_no_brackets():
+    text = tokens_text(["a", "", "い"], [False, True, True], colour=True)
+
+    console = Console(force_terminal=True, color_system="standard", width=80)
+    with console.capture() as shown:
+        console.print(text)
+    assert text.plain == "a◦い"
+    assert "\x1b[30;42m" in shown.get()
+    assert "\x1b[2m" in shown.get()
+
+
+def test_without_colours_brackets_tell_trained_from_masked():
+    assert tokens_text(["a", "b", "c", "d"], [True, False, True, True], colour=False).plain == "【a】|b【c|d】"
+
+
+def test_invisible_characters_are_made_visible():
+    assert visible("a b\n\t\u202e\ufeff\u3000") == "a␣b↵\n⇥‹U+202E›‹U+FEFF›□"
+
+
+def test_rows_are_listed_in_ranges():
+    assert row_ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"
+    assert row_ranges([]) == ""

@@ -1,0 +1,293 @@
+"""Files of every kind become conversations, or say by row why not."""
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llmlora.data import read, textfile
+from llmlora.data.conversation import Turn
+from llmlora.data.read import Reading, read_conversations
+from llmlora.data.shapes import RowError, interpret
+from llmlora.errors import DataUnreadable
+
+QUESTION, ANSWER = Turn("user", "日本の首都は？"), Turn("assistant", "東京です。")
+ROW = {"instruction": QUESTION.content, "output": ANSWER.content}
+LINE = json.dumps(ROW, ensure_ascii=False)
+
+
+@pytest.fixture
+def reading(tmp_path: Path):
+    def read_this(content: str | bytes, name: str = "rows") -> Reading:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_conversations(path)
+
+    return read_this
+
+
+def codes(found: Reading) -> dict[int, str]:
+    return {problem.row: problem.code for problem in found.problems}
+
+
+@pytest.mark.parametrize(
+    ("row", "shape", "turns"),
+    [
+        ({"instruction": "a", "input": "b", "output": "c"}, "instruction", (("user", "a\n\nb"), ("assistant", "c"))),
+        ({"instruction": "a", "input": "", "output": "c"}, "instruction", (("user", "a"), ("assistant", "c"))),
+        (
+            {"instruction": "a", "output": "c", "system": "s"},
+            "instruction",
+            (("system", "s"), ("user", "a"), ("assistant", "c")),
+        ),
+        ({"prompt": "a", "completion": "c"}, "prompt-completion", (("user", "a"), ("assistant", "c"))),
+        ({"prompt": "a", "response": "c"}, "prompt-completion", (("user", "a"), ("assistant", "c"))),
+        ({"question": "a", "answer": "c"}, "prompt-completion", (("user", "a"), ("assistant", "c"))),
+        (
+            {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "a"), ("assistant", "c"))]},
+            "messages",
+            (("system", "s"), ("user", "a"), ("assistant", "c")),
+        ),
+        ({"text": "a"}, "text", (("text", "a"),)),
+    ],
+)
+def test_every_shape_of_row_becomes_turns(row, shape, turns):
+    found = interpret(row)
+
+    assert found.shape == shape
+    assert found.turns == tuple(Turn(role, content) for role, content in turns)
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "detail"),
+    [
+        (5, "not_an_object", "int"),
+        ({"foo": 1, "bar": 2}, "unknown_shape", "foo, bar"),
+        ({"instruction": "a"}, "unknown_shape", "instruction"),
+        ({"instruction": "a", "output": " \n"}, "empty_answer", "output"),
+        ({"instruction": "a", "answer": "b"}, "missing", "output"),
+        ({"prompt": "a", "completion": 3}, "not_text", "completion: int"),
+        ({"prompt": None, "completion": "a"}, "not_text", "prompt: NoneType"),
+        ({"text": "\ud800"}, "lone_surrogate", "text"),
+        ({"\ud800": 1}, "unknown_shape", "\\ud800"),
+        ({"messages": []}, "messages_not_a_list", "list"),
+        ({"messages": ["hi"]}, "message_not_an_object", "str"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "no_answer", "user"),
+        ({"messages": [{"role": "user", "content": "a"}] * 2}, "roles_do_not_alternate", "user → user"),
+        ({"messages": [{"role": "bot", "content": "a"}]}, "unknown_role", "'bot'"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "tool_calls", "assistant"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, "tool_calls", "tool"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]},
+            "empty_answer",
+            "content",
+        ),
+    ],
+)
+def test_every_wrong_row_says_what_is_wrong(row, code, detail):
+    with pytest.raises(RowError) as caught:
+        interpret(row)
+
+    assert (caught.value.code, caught.value.detail) == (code, detail)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
+)
+KEYS = ["messages", "role", "content", "instruction", "input", "output", "prompt", "completion", "text", "system"]
+
+
+@given(JSON)
+@settings(deadline=None, max_examples=200)
+def test_no_row_breaks_the_interpreter(value):
+    try:
+        row = interpret(value)
+    except RowError as error:
+        assert error.code and error.detail.isprintable() is not None
+    else:
+        assert row.turns
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "rows"),
+    [
+        (LINE + "\n\n" + LINE, "jsonl", [1, 3]),
+        (LINE, "jsonl", [1]),
+        (LINE + "\r\n" + LINE + "\r\n", "jsonl", [1, 2]),
+        (f"[{LINE}, {LINE}]\n", "json", [1, 2]),
+        ("\n" + json.dumps([ROW] * 3, indent=1), "json", [1, 2, 3]),
+        (json.dumps(ROW, indent=1), "json", [1]),
+        (json.dumps({"data": [ROW, ROW]}), "json", [1, 2]),
+        (json.dumps({"version": 1, "data": [ROW, ROW]}, indent=2), "json", [1, 2]),
+        ("instruction,output\n日本の首都は？,東京です。\n\n日本の首都は？,東京です。\n", "csv", [1, 2]),
+        ("instruction\toutput\n日本の首都は？\t東京です。", "csv", [1]),
+        ("instruction;output\n日本の首都は？;東京です。", "csv", [1]),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
+def test_a_file_is_judged_by_its_content(reading, content, kind, rows, encoding):
+    found = reading(content.encode(encoding))
+
+    assert (found.format, found.encoding) == (kind, encoding.removesuffix("-sig"))
+    assert not found.problems
+    assert [one.row for one in found.conversations] == rows
+    assert all(one.turns == (QUESTION, ANSWER) for one in found.conversations)
+
+
+def test_a_field_of_csv_may_hold_delimiters_quotes_and_lines(reading):
+    found = reading('prompt;completion\n"a, b";"say ""hi""\nagain"\n')
+
+    assert found.conversations[0].turns == (Turn("user", "a, b"), Turn("assistant", 'say "hi"\nagain'))
+
+
+def test_rows_of_mixed_shapes_are_each_read_and_counted(reading):
+    found = reading('{"text":"a","id":1}\n{"prompt":"a","completion":"b","id":2}\n{"text":"c","tag":""}\n')
+
+    assert found.shapes == {"text": 2, "prompt-completion": 1}
+    assert found.unused == {"id": 2, "tag": 1}
+
+
+def test_every_bad_row_is_named_and_the_good_ones_remain(reading):
+    bad = ["{", '{"text":NaN}', '{"text":"a","x":[-Infinity]}', '{"text":"a","x":1e999}', '{"text":"a","text":"b"}']
+    bad += ["[1]", '{"text":"\\ud800"}', '{"text":"a","x":' + "9" * 5000 + "}", '{"text":1}']
+
+    found = reading("\n".join(['{"text":"good"}', *bad, '{"text":"good"}']))
+
+    assert [one.row for one in found.conversations] == [1, 11]
+    expected = ["not_json", "not_a_number", "not_a_number", "not_a_number", "duplicate_key"]
+    expected += ["not_an_object", "lone_surrogate", "not_json", "not_text"]
+    assert list(codes(found).values()) == expected
+    assert list(codes(found)) == list(range(2, 11))
+
+
+def test_a_list_names_its_bad_items_too(reading):
+    found = reading('[{"text":"a","x":NaN}, {"text":"b"}, {"text":"c","text":"d"}, 7]')
+
+    assert codes(found) == {1: "not_a_number", 3: "duplicate_key", 4: "not_an_object"}
+    assert [one.row for one in found.conversations] == [2]
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_rows_nested_deeply_are_refused_one_by_one(reading, depth):
+    deep = '{"text":"a","x":' + "[" * depth + "]" * depth + "}"
+
+    found = reading(f'{deep}\n{{"text":"ok"}}\n')
+
+    assert codes(found) == {1: "nested_too_deeply"}
+    assert [one.row for one in found.conversations] == [2]
+
+
+def test_wrong_records_of_csv_are_named(reading):
+    content = 'text,id\nok,1\nshort\n"a" b,2\n"' + "x" * 200_000 + '",3\nok,4\nlong,5,6\n'
+
+    found = reading(content)
+
+    assert codes(found) == {2: "wrong_field_count", 3: "not_csv", 4: "not_csv", 6: "wrong_field_count"}
+    assert [one.row for one in found.conversations] == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\xef\xbb\xbf \n", "empty"),
+        (bytes(range(256)), "binary"),
+        ("prompt,completion\na,b".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04 and so on", "Excel"),
+        (b"PAR1....", "Parquet"),
+        (b"text\nok\ncaf\xe9\n", "see line 3"),
+        (b"[]", "no rows"),
+        (b'{"data": []}', "no rows"),
+        (b"name,age\na,3\n", "a column we know"),
+        (b"text,text\na,b\n", "twice"),
+        ("ただの文章です。\n".encode(), "neither JSON nor CSV"),
+        (b'[{"text":"a"}, {"text":"b', "item 2"),
+        (b'[{"text":"a"},]', "item 2"),
+        (b'[{"text":"a"}', "ends within the list"),
+        (b'[{"text":"a"} {"text":"b"}]', "comma"),
+        (b'[{"text":"a"}]\n[]', "follows the list"),
+        (b'{\n "data": [\n  {"text":"a"},\n', "line 4"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(reading, content, words):
+    with pytest.raises(DataUnreadable, match=words):
+        reading(content)
+
+
+def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
+    with pytest.raises(DataUnreadable, match="no such file"):
+        read_conversations(tmp_path / "none")
+    with pytest.raises(DataUnreadable, match="directory"):
+        read_conversations(tmp_path)
+    with pytest.raises(DataUnreadable, match="null"):
+        read_conversations(tmp_path / "\0")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "words"), [(b'{"text":"', None), (b'text\n"', "line 2 is longer"), (b'[{"text":"', "item 1")]
+)
+def test_an_endless_line_is_refused_without_being_held(tmp_path, beginning, words):
+    path = tmp_path / "endless"
+    with path.open("wb") as file:
+        file.write(beginning)
+        for _ in range(96):
+            file.write(b"a" * 2**20)
+
+    tracemalloc.start()
+    if words is None:
+        assert codes(read_conversations(path)) == {1: "line_too_long"}
+    else:
+        with pytest.raises(DataUnreadable, match=words):
+            read_conversations(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 64 * 2**20
+
+
+def test_rows_after_a_line_too_long_are_still_read(reading, monkeypatch):
+    monkeypatch.setattr(textfile, "MAX_LINE_BYTES", 100)
+
+    found = reading('{"text":"a"}\n{"text":"' + "x" * 500 + '"}\n{"text":"b"}\n')
+
+    assert codes(found) == {2: "line_too_long"}
+    assert [one.row for one in found.conversations] == [1, 3]
+
+
+def test_files_and_counts_have_an_upper_bound(reading, monkeypatch):
+    monkeypatch.setattr(read, "MAX_ROWS", 2)
+    with pytest.raises(DataUnreadable, match="more than 2 rows"):
+        reading('{"text":"a"}\n' * 3)
+
+    monkeypatch.setattr(textfile, "MAX_FILE_BYTES", 10)
+    with pytest.raises(DataUnreadable, match="larger than"):
+        reading('{"text":"a"}\n')
+
+
+def test_a_list_is_read_across_the_borders_of_its_pieces(reading, monkeypatch):
+    rows = [{"text": "x" * (place % 7) + 'é\\"', "n": place * 1000, "m": -1.5e10} for place in range(300)]
+    for chunk in (1, 2, 3, 7, 64):
+        monkeypatch.setattr("llmlora.data.json_rows.CHUNK", chunk)
+
+        found = reading(json.dumps(rows, ensure_ascii=False))
+
+        assert [one.turns[0].content for one in found.conversations] == [row["text"] for row in rows]
+
+
+@given(st.binary(max_size=200) | st.text('{}[]",:\n;ab12\\textprompt', max_size=80).map(str.encode))
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_read_or_refused(tmp_path, content):
+    path = tmp_path / "any"
+    path.write_bytes(content)
+
+    try:
+        found = read_conversations(path)
+    except DataUnreadable as error:
+        assert error.problem
+    else:
+        assert found.conversations or found.problems
