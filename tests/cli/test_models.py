@@ -51,7 +51,15 @@ def test_show_tells_every_fact(store: OllamaStore) -> None:
     result = CliRunner().invoke(command, ["show", "tiny"], catch_exceptions=False)
 
     assert result.exit_code == 0
-    for words in ("ollama:tiny:latest", "sha256:", "llama", "512", f"gpt2 / gpt-2, {VOCABULARY} tokens", "Q8_0 × 15", "F32 × 5"):
+    for words in (
+        "ollama:tiny:latest",
+        "sha256:",
+        "llama",
+        "512",
+        f"gpt2 / gpt-2, {VOCABULARY} tokens",
+        "Q8_0 × 15",
+        "F32 × 5",
+    ):
         assert words in result.stdout
     assert "[red]MIT" in result.stdout  # printed, not obeyed
     assert "from the model" in result.stdout
