@@ -66,9 +66,9 @@ def test_every_shape_of_row_becomes_turns(row, shape, turns):
     [
         (5, "not_an_object", "int"),
         ({"foo": 1, "bar": 2}, "unknown_shape", "foo, bar"),
-        ({"instruction": "a"}, "unknown_shape", "instruction"),
+        ({"instruction": "a"}, "missing", "output"),
         ({"instruction": "a", "output": " \n"}, "empty_answer", "output"),
-        ({"instruction": "a", "answer": "b"}, "missing", "output"),
+        ({"prompt": "a"}, "unknown_shape", "prompt"),
         ({"prompt": "a", "completion": 3}, "not_text", "completion: int"),
         ({"prompt": None, "completion": "a"}, "not_text", "prompt: NoneType"),
         ({"text": "\ud800"}, "lone_surrogate", "text"),
@@ -94,22 +94,22 @@ def test_every_wrong_row_says_what_is_wrong(row, code, detail):
     assert (caught.value.code, caught.value.detail) == (code, detail)
 
 
+KEYS = ["messages", "role", "content", "instruction", "input", "output", "prompt", "completion", "text", "system"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
 )
-KEYS = ["messages", "role", "content", "instruction", "input", "output", "prompt", "completion", "text", "system"]
 
 
 @given(JSON)
 @settings(deadline=None, max_examples=200)
 def test_no_row_breaks_the_interpreter(value):
     try:
-        row = interpret(value)
+        turns = interpret(value).turns
     except RowError as error:
-        assert error.code and error.detail.isprintable() is not None
-    else:
-        assert row.turns
+        turns = (error.code,)
+
+    assert turns
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_no_row_breaks_the_interpreter(value):
         (LINE, "jsonl", [1]),
         (LINE + "\r\n" + LINE + "\r\n", "jsonl", [1, 2]),
         (f"[{LINE}, {LINE}]\n", "json", [1, 2]),
-        ("\n" + json.dumps([ROW] * 3, indent=1), "json", [1, 2, 3]),
-        (json.dumps(ROW, indent=1), "json", [1]),
-        (json.dumps({"data": [ROW, ROW]}), "json", [1, 2]),
-        (json.dumps({"version": 1, "data": [ROW, ROW]}, indent=2), "json", [1, 2]),
+        ("\n" + json.dumps([ROW] * 3, indent=1, ensure_ascii=False), "json", [1, 2, 3]),
+        (json.dumps(ROW, indent=1, ensure_ascii=False), "json", [1]),
+        (json.dumps({"data": [ROW, ROW]}, ensure_ascii=False), "json", [1, 2]),
+        (json.dumps({"version": 1, "data": [ROW, ROW]}, indent=2, ensure_ascii=False), "json", [1, 2]),
         ("instruction,output\n日本の首都は？,東京です。\n\n日本の首都は？,東京です。\n", "csv", [1, 2]),
         ("instruction\toutput\n日本の首都は？\t東京です。", "csv", [1]),
         ("instruction;output\n日本の首都は？;東京です。", "csv", [1]),
@@ -224,7 +224,7 @@ def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
         read_conversations(tmp_path / "none")
     with pytest.raises(DataUnreadable, match="directory"):
         read_conversations(tmp_path)
-    with pytest.raises(DataUnreadable, match="null"):
+    with pytest.raises(DataUnreadable):
         read_conversations(tmp_path / "\0")
 
 
@@ -277,6 +277,7 @@ def test_a_list_is_read_across_the_borders_of_its_pieces(reading, monkeypatch):
         found = reading(json.dumps(rows, ensure_ascii=False))
 
         assert [one.turns[0].content for one in found.conversations] == [row["text"] for row in rows]
+        assert codes(reading("[123456789, -1.25e10]")) == {1: "not_an_object", 2: "not_an_object"}
 
 
 @given(st.binary(max_size=200) | st.text('{}[]",:\n;ab12\\textprompt', max_size=80).map(str.encode))
@@ -287,7 +288,8 @@ def test_any_bytes_are_read_or_refused(tmp_path, content):
 
     try:
         found = read_conversations(path)
+        said = found.conversations or found.problems
     except DataUnreadable as error:
-        assert error.problem
-    else:
-        assert found.conversations or found.problems
+        said = error.problem
+
+    assert said

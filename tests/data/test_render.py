@@ -1,5 +1,6 @@
 """Templates become text cut into masked and trained pieces; bad templates cost a message, not a hanging process."""
 
+import json
 import subprocess
 import sys
 from importlib.resources import files
@@ -21,7 +22,11 @@ def turns(*pairs: tuple[str, str]) -> tuple[Turn, ...]:
 
 SYSTEM, TWO = ("system", "S"), (("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2"))
 TALK = Conversation(1, turns(*TWO))
-SAYING = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+SAYING = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 
 def template(source: str) -> ChatTemplate:
@@ -91,8 +96,9 @@ def test_a_system_turn_a_template_refuses_joins_the_first_question():
 
 def test_a_template_may_mark_generations_break_loops_and_ask_for_tools():
     source = (
-        "{% for m in messages %}{% if m.role == 'x' %}{% break %}{% endif %}<{{ m.role }}>{% if m.role == 'assistant' %}"
-        "{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m.role == 'x' %}{% break %}{% endif %}<{{ m.role }}>"
+        "{% if m.role == 'user' %}{{ m.content }}{% continue %}{% endif %}"
+        "{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% endfor %}"
         "{% if add_generation_prompt %}<assistant>{% endif %}{% if tools is not none %}tools{% endif %}"
     )
 
@@ -135,9 +141,8 @@ def test_a_bad_template_fails_with_its_reason(source, words):
 
 def test_a_template_that_loops_is_stopped_and_its_process_ends(monkeypatch):
     monkeypatch.setattr(render, "ANSWER_SECONDS", 0.3)
-    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
-    with Renderer(template(loop)) as renderer:
+    with Renderer(template(LOOP)) as renderer:
         assert renderer.alive
         with pytest.raises(TemplateFailed, match="loops"):
             renderer.pieces(TALK)
@@ -157,13 +162,11 @@ def test_a_row_that_fails_leaves_the_renderer_running():
 
 @pytest.mark.slow
 def test_a_looping_child_ends_by_itself_when_its_parent_is_gone():
-    setup = (
-        b'{"template": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "bos": "", '
-    )
+    requests = [{"template": LOOP, "bos": "", "eos": ""}, {"turns": [], "prompt": False}]
     child = subprocess.Popen(
         [sys.executable, "-m", "llmlora.data.render_child"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
-    child.stdin.write(setup + b'"eos": ""}\n{"turns": [], "prompt": false}\n')
+    child.stdin.write("".join(json.dumps(request) + "\n" for request in requests).encode())
     child.stdin.close()
 
     assert child.wait(timeout=30) < 0

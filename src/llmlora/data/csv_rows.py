@@ -19,7 +19,7 @@ def csv_rows(file: TextFile) -> Iterator[tuple[int, Any]]:
         DataUnreadable: the header names no known column, or a line is too long.
     """
     lines = _lines(file)
-    first = next(line for line in lines if line.strip())
+    first = next((line for line in lines if line.strip()), "")
     delimiter, names = _header(file, first)
     records = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     next(records)

@@ -166,12 +166,14 @@ class _Items:
             except (ValueError, RecursionError) as error:
                 raise _row_error(error) from None
             else:
-                if end < len(self.text) or not self._more():
+                # a number may go on: `1`, `1.5`, `1.5e+`
+                if end + 2 < len(self.text) or not self._more():
                     self.at = end
                     return value
 
     def _more(self) -> bool:
         """Take in as much again as is held."""
         piece = self.read(max(CHUNK, len(self.text) - self.at))
-        self.text, self.at = self.text[self.at :] + piece, 0
+        if piece:
+            self.text, self.at = self.text[self.at :] + piece, 0
         return bool(piece)

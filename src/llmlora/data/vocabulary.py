@@ -87,7 +87,7 @@ def read_vocabulary(file: GgufFile) -> Vocabulary:
     """
     keys = [key for key in file.metadata if key.startswith(PREFIX) and key != f"{PREFIX}tokens"]
     values = {key.removeprefix(PREFIX): file.metadata[key] for key in keys}
-    kind, pre = values.get("model"), values.get("pre", "default")
+    kind, pre = str(values.get("model")), str(values.get("pre", "default"))
     if kind not in ("gpt2", "llama"):
         raise NotTrainable(str(file.path), f"its tokenizer is of the kind {kind!r}; gpt2 and llama are understood")
     if kind == "gpt2" and pre not in SPLITTINGS:
@@ -134,10 +134,7 @@ def build_backend(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
     Raises:
         GgufError: the merges speak of tokens that are not there.
     """
-    try:
-        backend = _byte_level(vocabulary) if vocabulary.byte_level else _sentence_piece(file, vocabulary)
-    except ValueError as error:
-        raise GgufError(file.path, f"its vocabulary does not fit together ({error})") from None
+    backend = (_byte_level if vocabulary.byte_level else _sentence_piece)(file, vocabulary)
     whole = (UNKNOWN, CONTROL, USER_DEFINED)
     marked = [(token, kind) for token, kind in zip(vocabulary.tokens, vocabulary.types, strict=True) if kind in whole]
     backend.add_special_tokens([_added(token) for token, kind in marked if kind != USER_DEFINED])
@@ -149,10 +146,13 @@ def _added(token: str) -> AddedToken:
     return AddedToken(token, normalized=False)
 
 
-def _byte_level(vocabulary: Vocabulary) -> Tokenizer:
+def _byte_level(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
     # a space parts the two sides, and each side may begin with one only where it is nothing else
     merges = [(merge[:cut], merge[cut + 1 :]) for merge in vocabulary.merges if (cut := merge.find(" ", 1)) > 0]
+    for left, right in merges:
+        if left not in numbers or right not in numbers or left + right not in numbers:
+            _refuse(file, f"its merges speak of tokens it does not have ({left!r} {right!r})")
     backend = Tokenizer(BPE(vocab=numbers, merges=merges, ignore_merges=vocabulary.splitting.keeps_words))
     cuts = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in vocabulary.splitting.patterns]
     backend.pre_tokenizer = pre_tokenizers.Sequence(
