@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from llmlora.cli import models
 from llmlora.cli.models import command, readable_count, readable_size
 from llmlora.errors import ModelNotFound, StoreUnreadable
-from llmlora.model.source import SAMPLES
 from llmlora.text.catalogue import catalogue
 from tests.ollama_store import OllamaStore
 from tests.tiny import VOCABULARY, tiny_gguf
@@ -17,8 +16,7 @@ from tests.tiny import VOCABULARY, tiny_gguf
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OllamaStore:
-    for name in list(SAMPLES):
-        monkeypatch.delitem(SAMPLES, name)
+    monkeypatch.setattr("llmlora.model.source.SAMPLES", {})
     store = OllamaStore(tmp_path / "models")
     store.add("registry.ollama.ai/library/tiny/latest", tiny_gguf(tmp_path / "t").read_bytes(), license=b"[red]MIT")
     store.add("registry.ollama.ai/library/qwen/7b", tiny_gguf(tmp_path / "q", "qwen2").read_bytes())

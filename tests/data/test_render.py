@@ -116,6 +116,10 @@ def test_a_template_that_rewrites_earlier_turns_is_refused():
 
     assert "earlier turns differently" in problem_of(rewriting)
 
+    # though it would do without its system turn, that is not left out
+    counting = "{% if messages[0].role == 'system' %}{{ messages | length }}{% endif %}" + SAYING
+    assert "earlier turns differently" in problem_of(counting, Conversation(1, turns(SYSTEM, *TWO)))
+
 
 @pytest.mark.parametrize(
     ("source", "words"),

@@ -15,7 +15,7 @@ from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import STRING, UINT32, GgufFile
 from llmlora.gguf.writer import KeyValue, TensorPlan, copy_metadata, copy_tensor, write_gguf
 from llmlora.model.describe import Description, describe, describe_all
-from llmlora.model.source import SAMPLES, Base, Sample, resolve
+from llmlora.model.source import Base, Sample, resolve
 from llmlora.paths import Home
 from tests.ollama_store import OllamaStore
 from tests.tiny import LAYERS, VOCABULARY, tiny_gguf
@@ -145,9 +145,8 @@ def test_every_supported_type_is_trainable(tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(SAMPLES):
-        monkeypatch.delitem(SAMPLES, name)
-    monkeypatch.setitem(SAMPLES, "absent", Sample("a", "sha256:0", "MIT", ("a==1",), (("no_such_module", "a"),)))
+    absent = Sample("a", "sha256:0", "MIT", ("a==1",), (("no_such_module", "a"),))
+    monkeypatch.setattr("llmlora.model.source.SAMPLES", {"absent": absent})
 
 
 def test_one_broken_model_does_not_break_the_list(tmp_path: Path, no_samples: None) -> None:

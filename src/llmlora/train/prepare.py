@@ -32,6 +32,7 @@ from llmlora.model.source import Base, resolve, verify
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
+from llmlora.text.catalogue import say
 
 EXAMPLES_IN_MESSAGE = 3
 LIBRARIES = ("llmlora", "torch", "transformers", "peft", "numba", "numpy")
@@ -186,7 +187,8 @@ def _tokenise(
     path = Path(recipe.data)
     reading = read_conversations(path)
     if reading.problems:
-        shown = [f"{problem.row}: {problem.detail}" for problem in reading.problems[:EXAMPLES_IN_MESSAGE]]
+        first = reading.problems[:EXAMPLES_IN_MESSAGE]
+        shown = [f"{one.row}: {say('en', f'problems.{one.code}', detail=one.detail)}" for one in first]
         raise InvalidRows(path, len(reading.problems), shown)
     with Renderer(template) as renderer:
         examples = make_examples(reading.conversations, tokenizer, renderer, recipe.max_length)
