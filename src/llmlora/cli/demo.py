@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmlora.demo.run import Answers
 
 SHOWN = 5
+SHOWN_CHARACTERS = 60
 SEED = 0
 
 
@@ -84,8 +85,15 @@ def _show_answers(console: "Console", answers: "list[Answers]", hits: int, setti
     table = Table(title=say(settings.language, "cli.demo.answers"), title_justify="left", show_lines=True)
     for column in ("prompt", "before", "after"):
         table.add_column(say(settings.language, f"cli.demo.{column}"), overflow="fold", ratio=1)
+    table.add_column()
     for one in answers:
-        mark = Text("✓ " if one.in_style else "✗ ", style="green" if one.in_style else "red")
-        table.add_row(Text(one.prompt), Text(one.base, style="dim"), mark + Text(one.tuned))
+        mark = Text("✓", style="green") if one.in_style else Text("✗", style="red")
+        table.add_row(Text(one.prompt), Text(_short(one.base), style="dim"), Text(one.tuned), mark)
     console.print(table)
     console.print(Text(say(settings.language, "cli.demo.score", hits=hits, of=len(answers)), style="bold"))
+
+
+def _short(answer: str) -> str:
+    """A base model without chat training goes on and on; the table shows how it begins."""
+    line = " ".join(answer.split())
+    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
