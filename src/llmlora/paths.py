@@ -9,7 +9,6 @@ OUT/                     one run, `--out`
   events.jsonl           what happened, one object a line
   checkpoints/checkpoint-N/
   final_model/           the artefact
-  log                    warnings of libraries
 """
 
 from dataclasses import dataclass
@@ -52,7 +51,3 @@ class Run:
     @property
     def final_model(self) -> Path:
         return self.root / "final_model"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log"

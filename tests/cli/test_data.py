@@ -1,6 +1,8 @@
 """`llmlora data` shows a file to people and prints one JSON document for machines."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,7 @@ def test_check_of_a_sound_file_exits_0_and_counts_tokens_of_a_model(rows, capsys
     assert "Tokens of ollama:tiny:latest" in shown
     assert "Chat template: the model's own" in shown
     assert "cut at the maximum length (3): 1–3" in shown
+    assert f"8–8  {'█' * 30}  3" in shown
 
 
 def test_check_as_json_is_one_document(rows, capsys):
@@ -63,7 +66,12 @@ def test_check_as_json_is_one_document(rows, capsys):
     document = json.loads(capsys.readouterr().out)
     assert code == 2
     assert [error["row"] for error in document["errors"]] == [4, 5]
-    assert document["warnings"] == [{"row": 3, "code": "duplicate", "detail": "2"}]
+    assert [(warning["row"], warning["code"]) for warning in document["warnings"]] == [
+        (2, "control_character"),
+        (3, "duplicate"),
+        (3, "control_character"),
+    ]
+    assert sum(part["rows"] for part in document["tokens"]["histogram"]) == 3
     assert document["tokens"]["rows"] == 3
     assert document["max_length"] == 1024
     assert document["model"]["template"] == {"origin": "model", "name": "model"}
@@ -139,3 +147,16 @@ def test_invisible_characters_are_made_visible():
 def test_rows_are_listed_in_ranges():
     assert row_ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"
     assert row_ranges([]) == ""
+
+
+def test_checking_a_file_for_a_model_loads_no_torch(rows, sample_home, smollm2_path):
+    code = (
+        "import sys; from llmlora.cli.main import run; result = run(sys.argv[1:]);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')) or result)"
+    )
+    arguments = ["data", "check", rows(*ROWS), "--model", f"gguf:{smollm2_path}"]
+
+    done = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True, timeout=60)
+
+    assert done.returncode == 0
+    assert b"SmolLM2" in done.stdout or b"smollm2" in done.stdout

@@ -1,12 +1,15 @@
 """The report names what is wrong, what is odd, and how long everything is."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from llmlora.data import render
-from llmlora.data.check import MOJIBAKE, Report, check, tokenise
+from llmlora.data.check import MOJIBAKE, Report, check, count_tokens, tokenise
+from llmlora.data.examples import Example
 from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate, choose_template
@@ -64,6 +67,8 @@ def test_odd_rows_are_warned_of(file):
         "café".encode().decode("latin-1"),
         "こんにちは".encode("cp932").decode("cp1252", "replace"),
         "broken \ufffd",
+        "はい、そうです".encode("euc_jp").decode("cp932", "replace"),
+        "カタカナ".encode("euc_jp").decode("cp932", "replace"),
     ],
 )
 def test_garbled_text_is_noticed(garbled):
@@ -71,10 +76,32 @@ def test_garbled_text_is_noticed(garbled):
 
 
 @pytest.mark.parametrize(
-    "sound", ["これは日本語です。糸が縺れる。", "café, naïve, Ünïcödé, São Paulo, ƒ(x)", "„Zitat“ – 5 €", ""]
+    "sound",
+    ["これは日本語です。糸が縺れる。", "café, naïve, Ünïcödé, São Paulo, ƒ(x)", "„Zitat“ – 5 €", "ｶﾀｶﾅ･ﾃﾞｰﾀ､ﾊﾝｶｸ｡", ""],
 )
 def test_sound_text_is_not(sound):
     assert not MOJIBAKE.search(sound)
+
+
+def test_control_characters_are_warned_of_but_not_white_space(file):
+    report = check(read_conversations(file(pair("a\t\r\nb", "c"), pair("a", "\x1b[31mb"), pair("\x7f", "b"))))
+
+    assert [(one.row, one.code, one.detail) for one in report.warnings] == [
+        (2, "control_character", "U+001B"),
+        (3, "control_character", "U+007F"),
+    ]
+
+
+@pytest.mark.parametrize("lengths", [[5], [5, 5], [1, 8], [1, 9, 9, 3], [2, 1000, 31, 500, 501]])
+def test_the_histogram_holds_every_row_once(lengths):
+    examples = [Example(1, np.zeros(n, np.int32), np.ones(n, np.bool_), False) for n in lengths]
+
+    bins = count_tokens(examples).histogram
+
+    assert [one.rows for one in bins] == [sum(one.least <= n <= one.most for n in lengths) for one in bins]
+    assert sum(one.rows for one in bins) == len(lengths)
+    assert all(one.most + 1 == other.least for one, other in pairwise(bins))
+    assert len(bins) <= 8
 
 
 def test_lengths_are_counted_as_the_model_sees_them(file, tokenizer, tmp_path):
@@ -125,4 +152,6 @@ def test_every_code_has_words_in_both_languages():
     for language in LANGUAGES:
         known = catalogue(language)
         assert all(f'"{code}"' in text for section in ("problems", "warnings") for code in known[section])
-        assert {"truncated", "mojibake", "duplicate", "empty", "nothing_supervised"} == set(known["warnings"])
+        assert {"truncated", "control_character", "mojibake", "duplicate", "empty", "nothing_supervised"} == set(
+            known["warnings"]
+        )

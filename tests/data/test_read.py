@@ -151,6 +151,70 @@ def test_rows_of_mixed_shapes_are_each_read_and_counted(reading):
     assert found.unused == {"id": 2, "tag": 1}
 
 
+MESSAGES = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b, c"}]
+
+
+def test_a_column_of_messages_holds_json(reading):
+    cell = json.dumps(MESSAGES).replace('"', '""')
+
+    found = reading(f'messages,id\n"{cell}",1\n[,2\n3,3\n')
+
+    assert [one.turns[1].content for one in found.conversations] == ["b, c"]
+    assert codes(found) == {2: "not_json", 3: "messages_not_a_list"}
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", "\ufeffSEP=;\n\n", "\n"])
+def test_excels_separator_line_is_no_header(reading, line):
+    found = reading(line + "prompt;completion\na,b;c\n")
+
+    assert [(one.row, one.turns[0].content) for one in found.conversations] == [(1, "a,b")]
+
+
+def test_the_separator_line_decides(reading):
+    assert [one.turns[0].content for one in reading("sep=|\nid|text\n1|a\n").conversations] == ["a"]
+    with pytest.raises(DataUnreadable, match="a column we know"):
+        reading("sep=|\nid;text\n1;a\n")
+
+
+def test_columns_without_a_name_count_where_they_are_filled(reading):
+    found = reading("text,,\na,,\nb,,x\n")
+
+    assert [one.turns[0].content for one in found.conversations] == ["a", "b"]
+    assert found.unused == {"": 1}
+
+
+def test_characters_only_windows_has_are_read(reading):
+    text = "①髙﨑Ⅲ㈱～ｶﾅ"
+
+    assert reading(f"text\n{text}\n".encode("cp932")).conversations[0].turns[0].content == text
+
+
+def test_a_number_with_too_many_digits_costs_its_row_only(reading):
+    rows = '{"text": "a", "n": ' + "9" * 100_000 + '}, {"text": "b", "n": 99999999999999999999}'
+
+    for content in (f"[{rows}]", rows.replace("}, ", "}\n")):
+        found = reading(content)
+        assert [one.row for one in found.conversations] == [2]
+        assert found.problems[0].detail == "a number with 100,000 digits"
+
+
+def test_a_first_line_that_breaks_off_costs_its_row_only(reading):
+    found = reading('{"text": "a\n{"text": "b"}\n{"text": "c"}\n')
+
+    assert codes(found) == {1: "not_json"}
+    assert [one.row for one in found.conversations] == [2, 3]
+    # whereas these begin an object over several lines
+    assert len(reading('{"data": [\n{"text": "a"}\n]}').conversations) == 1
+    assert len(reading('{"data": [{"text": "b"},\n{"text": "a"}]}').conversations) == 2
+
+
+def test_a_conversation_may_have_500_messages_and_no_more():
+    assert len(interpret({"messages": MESSAGES * 250}).turns) == 500
+    with pytest.raises(RowError) as caught:
+        interpret({"messages": MESSAGES * 251})
+    assert (caught.value.code, caught.value.detail) == ("too_many_turns", "502 > 500")
+
+
 def test_every_bad_row_is_named_and_the_good_ones_remain(reading):
     bad = ["{", '{"text":NaN}', '{"text":"a","x":[-Infinity]}', '{"text":"a","x":1e999}', '{"text":"a","text":"b"}']
     bad += ["[1]", '{"text":"\\ud800"}', '{"text":"a","x":' + "9" * 5000 + "}", '{"text":1}']
@@ -195,6 +259,10 @@ def test_wrong_records_of_csv_are_named(reading):
     [
         (b"", "empty"),
         (b"\xef\xbb\xbf \n", "empty"),
+        ("\r\n\u3000\n".encode(), "empty"),
+        (b'{"text":"' + b"a" * 2**21 + b"\0", "binary"),
+        ("text\nこんにちは\n".encode("iso2022_jp"), "ISO-2022-JP"),
+        (b"prompt,completion\ra,b\r", "carriage return"),
         (bytes(range(256)), "binary"),
         ("prompt,completion\na,b".encode("utf-16"), "UTF-16"),
         (b"PK\x03\x04 and so on", "Excel"),

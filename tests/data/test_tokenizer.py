@@ -62,6 +62,13 @@ def test_the_samples_are_tokenised_as_llama_cpp_does(name, request):
     assert differences(path, corpus(600), tokenizer) == []
 
 
+def test_a_byte_that_is_no_token_parts_its_neighbours_as_in_llama_cpp(smollm2, smollm2_path):
+    texts = [" \x04!", "a\x06b \x1d1", "\u2f88\U000524b1", "\u181e\U0008b9bc"]
+
+    assert "Ħ" not in smollm2.vocabulary.tokens  # the byte 0x04
+    assert differences(smollm2_path, texts, smollm2) == []
+
+
 @pytest.mark.parametrize("rule", ["gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken", "default"])
 def test_every_rule_for_words_is_llama_cpps(rule, smollm2, tmp_path):
     known = smollm2.vocabulary

@@ -30,7 +30,6 @@ class Sampling:
     temperature: float = 0.7
     top_p: float = 0.95
     seed: int = 0
-    stop: tuple[str, ...] = ()
 
 
 class Engine:
@@ -88,7 +87,6 @@ class Engine:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            "stop": list(sampling.stop),
         }
         self._send({"complete": request, "adapted": adapted})
         done = False

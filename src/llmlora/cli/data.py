@@ -19,7 +19,7 @@ from llmlora.settings import Settings, read_language, read_settings
 from llmlora.text.catalogue import Language, say
 
 if TYPE_CHECKING:
-    from llmlora.data.check import Report
+    from llmlora.data.check import Bin, Report, TokenCounts
     from llmlora.data.conversation import RowProblem
     from llmlora.data.examples import Example
     from llmlora.data.render import Renderer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WIDE = 160
 SHOWN_PROBLEMS = 3
 MARKS = {" ": "␣", "\n": "↵\n", "\t": "⇥", "\r": "␍", "\u3000": "□"}
+BAR_CELLS, EIGHTHS = 30, ("", *"▏▎▍▌▋▊▉")
 PART = "◦"  # a token that is not yet a whole character
 # two looks in turn, so that one sees where a token ends
 TRAINED = ("black on green", "black on bright_green")
@@ -152,10 +153,9 @@ def _show_report(report: "Report", facts: dict[str, Any] | None, language: Langu
         console.print()
         console.print(Text(say(language, "cli.data.tokens", model=facts["name"]), style="bold"))
         console.print(_template_line(facts["template"], language))
-        counts = {**vars(report.tokens), "supervised_share": f"{report.tokens.supervised_share:.1%}"}
-        console.print(
-            _grid([(say(language, f"cli.data.count_{key}"), _number(value)) for key, value in counts.items()])
-        )
+        console.print(_grid(list(_token_facts(report.tokens, language))))
+        console.print(Text(say(language, "cli.data.histogram"), style="dim"))
+        console.print(_bars(report.tokens.histogram))
     for kind, style, found in (("errors", "red", report.errors), ("warnings", "yellow", report.warnings)):
         console.print()
         console.print(
@@ -163,10 +163,6 @@ def _show_report(report: "Report", facts: dict[str, Any] | None, language: Langu
         )
         for line in _lines(kind, found, language):
             console.print(Text(line), soft_wrap=True)
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _report_facts(report: "Report", language: Language) -> Iterator[tuple[str, str]]:
@@ -177,6 +173,24 @@ def _report_facts(report: "Report", language: Language) -> Iterator[tuple[str, s
         yield "shapes", ", ".join(f"{shape} × {count:,}" for shape, count in report.shapes.items())
     if report.unused:
         yield "unused", ", ".join(f"{visible(key)} × {count:,}" for key, count in report.unused.items())
+
+
+def _token_facts(counts: "TokenCounts", language: Language) -> Iterator[tuple[str, str]]:
+    for key, value in vars(counts).items():
+        if key != "histogram":
+            shown = f"{value:.1%}" if key == "supervised_share" else f"{value:,}"
+            yield say(language, f"cli.data.count_{key}"), shown
+
+
+def _bars(bins: Sequence["Bin"]) -> Table:
+    longest = max(one.rows for one in bins)
+    table = Table.grid(padding=(0, 2))
+    for one in bins:
+        eighths = -(-one.rows * BAR_CELLS * 8 // longest)
+        bar = "█" * (eighths // 8) + EIGHTHS[eighths % 8]
+        table.add_row(f"{one.least:,}–{one.most:,}", bar, f"{one.rows:,}")
+    table.columns[0].justify = table.columns[2].justify = "right"
+    return table
 
 
 def _lines(kind: str, found: Sequence["RowProblem"], language: Language) -> Iterator[str]:

@@ -16,10 +16,22 @@ from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import TemplateFailed
 
 # what remains of text read in the wrong encoding: U+FFFD; UTF-8 taken for Latin-1 ("ã\x81‚", "â€™", "Ã©") or for CP932
-# ("縺ゅ→" for "あと"); CP932 taken for Latin-1 ("‚±‚ñ" for "こん")
+# ("縺ゅ→" for "あと"); CP932 taken for Latin-1 ("‚±‚ñ" for "こん"); EUC-JP taken for CP932 ("､ﾏ､､" for "はい")
 MOJIBAKE = re.compile(
-    "\ufffd|ã[\x80-\x9f€‚ƒ]|â€[™œ\x9d“”¦]|Ã[\x80-\xbf]|[縺繧繝].{0,3}[縺繧繝]|(?:[‚ƒ][\x80-\xffŒœŽžŠšŸƒ„…†‡ˆ‰‹›‘’“”•–—™]){2}"
+    "(?:[､･][｡-ﾟ]){2}|\ufffd|ã[\x80-\x9f€‚ƒ]|â€[™œ\x9d“”¦]|Ã[\x80-\xbf]|[縺繧繝].{0,3}[縺繧繝]|(?:[‚ƒ][\x80-\xffŒœŽžŠšŸƒ„…†‡ˆ‰‹›‘’“”•–—™]){2}"
 )
+# nothing a text needs; colours copied from a terminal, for instance
+CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+BINS = 8
+
+
+@dataclass(frozen=True)
+class Bin:
+    """How many rows have from `least` to `most` tokens."""
+
+    least: int
+    most: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class TokenCounts:
     supervised: int
     supervised_share: float
     truncated: int
+    histogram: list[Bin]
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,17 @@ def count_tokens(examples: Sequence[Example]) -> TokenCounts:
         supervised=supervised,
         supervised_share=round(supervised / max(total, 1), 4),
         truncated=sum(example.truncated for example in examples),
+        histogram=_histogram(lengths),
     )
+
+
+def _histogram(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> list[Bin]:
+    """At most `BINS` bins of one width, which together hold every row."""
+    least = int(lengths.min())
+    width = -(-(int(lengths.max()) - least + 1) // BINS)
+    counts = np.bincount((lengths - least) // width).tolist()
+    starts = range(least, least + width * len(counts), width)
+    return [Bin(start, start + width - 1, rows) for start, rows in zip(starts, counts, strict=True)]
 
 
 def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
@@ -132,6 +155,9 @@ def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
         odd = next((match for turn in turns if (match := MOJIBAKE.search(turn.content))), None)
         if odd:
             found.append(RowProblem(row, "mojibake", odd.string[max(0, odd.start() - 8) : odd.end() + 8]))
+        control = next((match for turn in turns if (match := CONTROL.search(turn.content))), None)
+        if control:
+            found.append(RowProblem(row, "control_character", f"U+{ord(control[0]):04X}"))
     return found
 
 

@@ -15,16 +15,19 @@ BLANK = re.compile(r"[ \t\r\n]*")
 Row = tuple[int, Any]
 
 
-def json_format(file: TextFile, first: str | None, only: bool) -> Literal["json", "jsonl"]:
+def json_format(file: TextFile, first: str | None, second: str | None) -> Literal["json", "jsonl"]:
     """Whether a file that begins with `{` is one object over several lines or around its rows, or a row a line.
 
-    `first` is its first line (None: too long), `only` says that no other follows.
+    `first` and `second` are lines (None: too long); an empty second one does not exist.
     """
+    only = second == ""
     if first is None:
         return "json" if only and file.size <= MAX_OBJECT_BYTES else "jsonl"
     value = parse(first)
     if isinstance(value, RowError):
-        return "jsonl" if first.rstrip().endswith("}") else "json"
+        whole = first.rstrip().endswith("}")
+        broken_off = (second or "").lstrip().startswith("{") and not first.rstrip().endswith(("{", "[", ",", ":"))
+        return "jsonl" if whole or broken_off else "json"
     return "json" if only and _rows_inside(value) is not None else "jsonl"
 
 
@@ -77,7 +80,7 @@ def parse(text: str) -> Any:
     """The value of a JSON text, or the RowError that says why there is none."""
     try:
         return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         return _row_error(error)
 
 
@@ -89,13 +92,11 @@ def _rows_inside(value: Any) -> list[Any] | None:
     return lists[0] if len(lists) == 1 else None
 
 
-def _row_error(error: ValueError | RecursionError) -> RowError:
+def _row_error(error: json.JSONDecodeError | RecursionError) -> RowError:
     if isinstance(error, RecursionError):
         return RowError("nested_too_deeply", "nested too deeply")
-    if isinstance(error, json.JSONDecodeError):
-        line = f"line {error.lineno} " if error.lineno > 1 else ""
-        return RowError("not_json", f"{error.msg}, {line}column {error.colno}")
-    return RowError("not_json", "a number with too many digits")
+    line = f"line {error.lineno} " if error.lineno > 1 else ""
+    return RowError("not_json", f"{error.msg}, {line}column {error.colno}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
@@ -110,8 +111,18 @@ def _float(text: str) -> float | RowError:
     return number if math.isfinite(number) else RowError("not_a_number", text)
 
 
+def _integer(text: str) -> int | RowError:
+    try:
+        return int(text)
+    except ValueError:  # the interpreter's own limit
+        return RowError("not_json", f"a number with {len(text):,} digits")
+
+
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_float, parse_constant=lambda name: RowError("not_a_number", name)
+    object_pairs_hook=_object,
+    parse_float=_float,
+    parse_int=_integer,
+    parse_constant=lambda name: RowError("not_a_number", name),
 )
 
 
@@ -163,7 +174,7 @@ class _Items:
                 # perhaps only the rest of it is missing
                 if len(self.text) - self.at > MAX_LINE_BYTES or not self._more():
                     raise RowError("not_json", error.msg) from None
-            except (ValueError, RecursionError) as error:
+            except RecursionError as error:
                 raise _row_error(error) from None
             else:
                 # a number may go on: `1`, `1.5`, `1.5e+`

@@ -68,13 +68,14 @@ def _add(reading: Reading, number: int, value: Any) -> None:
 def _format(file: TextFile) -> tuple[Format, Callable[[TextFile], Iterator[tuple[int, Any]]]]:
     with file.open() as text:
         opening = _first_character(text.read)
+    if not opening:
+        file.refuse("it is empty")
     if opening == "[":
         return "json", list_rows
     if opening != "{":
         return "csv", csv_rows
     lines = (line for _, line in file.lines() if line is None or line.strip())
-    first = next(lines)
-    if json_format(file, first, only=next(lines, "") == "") == "json":
+    if json_format(file, next(lines), next(lines, "")) == "json":
         return "json", object_rows
     return "jsonl", line_rows
 

@@ -18,6 +18,7 @@ PROMPTS, COMPLETIONS = ("prompt", "question"), ("completion", "response", "answe
 QUESTIONS = ("instruction", *PROMPTS)
 ROLES = ("system", "user", "assistant")
 MAX_DEPTH = 64
+MAX_TURNS = 500  # a template writes a conversation anew for every answer in it
 MAX_DETAIL = 200
 
 
@@ -85,6 +86,8 @@ def _exchange(value: Mapping[str, Any], question: str, answer: str) -> tuple[Tur
 def _messages(messages: Any) -> tuple[Turn, ...]:
     if not isinstance(messages, list) or not messages:
         fail("messages_not_a_list", type(messages).__name__)
+    if len(messages) > MAX_TURNS:
+        fail("too_many_turns", f"{len(messages):,} > {MAX_TURNS}")
     turns = tuple(_message(message) for message in messages)
     said = turns[1:] if turns[0].role == "system" else turns
     roles = " → ".join(one.role for one in turns)

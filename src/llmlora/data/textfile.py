@@ -16,6 +16,7 @@ MAX_FILE_BYTES = 2 * 2**30
 MAX_LINE_BYTES = 8 * 2**20
 CHUNK = 2**20
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+ISO_2022_JP = (b"\x1b$B", b"\x1b$@")
 NOT_TEXT = (
     (b"PK\x03\x04", "it is an Excel workbook or a ZIP archive; in Excel, save it as “CSV UTF-8”"),
     (b"\x1f\x8b", "it is compressed; unpack it first"),
@@ -40,7 +41,7 @@ class TextFile:
 
     def lines(self) -> Iterator[tuple[int, str | None]]:
         """Each line with its number from 1; None in the place of one longer than 8 MiB, which is not kept."""
-        with self.path.open("rb") as file:
+        with self.path.open("rb", buffering=CHUNK) as file:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -91,10 +92,8 @@ def _need_text(path: Path) -> None:
             raise DataUnreadable(path, words)
     if head.startswith(UTF16):
         raise DataUnreadable(path, "it is UTF-16, which is not read yet; save it as UTF-8 (in Excel: “CSV UTF-8”)")
-    if b"\0" in head:
-        raise DataUnreadable(path, "it is a binary file, not text")
-    if not head.removeprefix(codecs.BOM_UTF8).strip():
-        raise DataUnreadable(path, "it is empty")
+    if any(escape in head for escape in ISO_2022_JP):
+        raise DataUnreadable(path, "it is ISO-2022-JP (JIS), which is not read; save it as UTF-8")
 
 
 def _encoding(path: Path) -> Encoding:
@@ -110,6 +109,8 @@ def _first_bad_line(path: Path, encoding: Encoding) -> int | None:
     with path.open("rb") as file:
         try:
             while chunk := file.read(CHUNK):
+                if b"\0" in chunk:
+                    raise DataUnreadable(path, "it is a binary file, not text")
                 decoder.decode(chunk)
                 line += chunk.count(b"\n")
             decoder.decode(b"", final=True)

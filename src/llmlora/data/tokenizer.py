@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 from tokenizers.processors import TemplateProcessing
 
-from llmlora.data.vocabulary import SPACE, Vocabulary, build_backend, read_vocabulary
+from llmlora.data.vocabulary import SPACE, Vocabulary, build_backend, byte_letters, read_vocabulary
 from llmlora.gguf.reader import GgufFile
 
 # tokens that end a turn whatever the file says, as llama.cpp has them
@@ -108,10 +108,3 @@ def load_tokenizer(file: GgufFile) -> Tokenizer:
         # for those who load what `save` wrote; here BOS is added by `encode_spans`
         backend.post_processor = TemplateProcessing(single=[bos, "$A"], special_tokens=[(bos, number)])
     return Tokenizer(vocabulary, backend)
-
-
-def byte_letters() -> dict[str, int]:
-    """GPT-2 writes bytes as printable letters: those that are printable as themselves, the others from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(hidden)}

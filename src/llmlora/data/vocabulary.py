@@ -8,6 +8,7 @@ loses Gemma's tokens of several spaces, and ignores that Llama 3 keeps known wor
 engine feeds the model, so the source is llama.cpp's src/llama-vocab.cpp; the tests compare the two.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -142,6 +143,13 @@ def build_backend(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
     return backend
 
 
+def byte_letters() -> dict[str, int]:
+    """GPT-2 writes bytes as printable letters: those that are printable as themselves, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(hidden)}
+
+
 def _added(token: str) -> AddedToken:
     return AddedToken(token, normalized=False)
 
@@ -155,9 +163,11 @@ def _byte_level(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
             _refuse(file, f"its merges speak of tokens it does not have ({left!r} {right!r})")
     backend = Tokenizer(BPE(vocab=numbers, merges=merges, ignore_merges=vocabulary.splitting.keeps_words))
     cuts = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in vocabulary.splitting.patterns]
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    # bytes that are no token are lost either way, but the backend would then merge across them
+    lacking = "|".join(re.escape(letter) for letter in byte_letters() if letter not in numbers)
+    gaps = [pre_tokenizers.Split(Regex(lacking), behavior="isolated")] if lacking else []
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*cuts, letters, *gaps])
     backend.decoder = decoders.ByteLevel()
     return backend
 

@@ -113,7 +113,7 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
     if frozen is None:
         shape = shape_of(config, recipe, targets, base.path.stat().st_size)
         plan = make_plan(recipe, shape, _count(train), len(held_out), probe_machine())
-        frozen = Frozen(plan, base.digest, data, {name: version(name) for name in LIBRARIES})
+        frozen = Frozen(plan, base.digest, data, library_versions())
     torch.set_num_threads(frozen.plan.threads)
     model = load_model(file, DTYPES[frozen.plan.dtype])
     if frozen.plan.recompute:
@@ -133,6 +133,11 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
         prompts=prompts,
         frozen=frozen,
     )
+
+
+def library_versions() -> dict[str, str]:
+    """The versions that decide the bits of a result."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def resolve_recipe(recipe: Recipe, base: Base, config: PreTrainedConfig) -> Recipe:

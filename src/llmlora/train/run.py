@@ -19,7 +19,7 @@ from llmlora.train.checkpoint import Checkpoints
 from llmlora.train.commit import sweep, verified_manifest
 from llmlora.train.events import Failed, Finished, Warned
 from llmlora.train.loop import Loop
-from llmlora.train.prepare import Frozen, Prepared, prepare
+from llmlora.train.prepare import Frozen, Prepared, library_versions, prepare
 from llmlora.train.record import OnEvent, Record, rewind
 
 
@@ -130,6 +130,8 @@ def attempt(prepared: Prepared, out: Path, on_event: OnEvent, should_stop: Calla
     step = newest.progress.step if newest else 0
     rewind(run.events, step if newest else -1)
     record = Record(run.events, on_event)
+    for detail in _changed_versions(prepared) if newest else ():
+        record(Warned(step=step, seconds=0, code="versions_changed", detail=detail))
     for path in broken:
         record(Warned(step=step, seconds=0, code="checkpoint_damaged", detail=path.name))
     if prepared.skipped_rows and newest is None:
@@ -142,6 +144,11 @@ def attempt(prepared: Prepared, out: Path, on_event: OnEvent, should_stop: Calla
     except LlmloraError as error:
         record_failure(record, loop, error)
         raise
+
+
+def _changed_versions(prepared: Prepared) -> list[str]:
+    now = library_versions()
+    return [f"{name} {old} → {now[name]}" for name, old in prepared.frozen.versions.items() if now[name] != old]
 
 
 def record_failure(record: Record, loop: Loop, error: LlmloraError) -> None:
