@@ -65,7 +65,7 @@ def test_the_samples_are_tokenised_as_llama_cpp_does(name, request):
 def test_a_byte_that_is_no_token_parts_its_neighbours_as_in_llama_cpp(smollm2, smollm2_path):
     texts = [" \x04!", "a\x06b \x1d1", "\u2f88\U000524b1", "\u181e\U0008b9bc"]
 
-    assert "Ħ" not in smollm2.vocabulary.tokens  # the byte 0x04
+    assert chr(0x104) not in smollm2.vocabulary.tokens  # the byte 0x04
     assert differences(smollm2_path, texts, smollm2) == []
 
 

@@ -27,7 +27,8 @@ def csv_rows(file: TextFile) -> Iterator[tuple[int, Any]]:
     """
     lines = _lines(file)
     filled = (line for line in lines if line.strip())
-    first, delimiters = next(filled, ""), DELIMITERS
+    first = next(filled, "")
+    delimiters: Sequence[str] = DELIMITERS
     if separator := SEPARATOR_LINE.fullmatch(first):
         first, delimiters = next(filled, ""), (separator[1],)
     delimiter, names = _header(file, first, delimiters)
