@@ -57,7 +57,7 @@ def test_check_of_a_sound_file_exits_0_and_counts_tokens_of_a_model(rows, capsys
     assert "Tokens of ollama:tiny:latest" in shown
     assert "Chat template: the model's own" in shown
     assert "cut at the maximum length (3): 1–3" in shown
-    assert f"8–8  {'█' * 30}  3" in shown
+    assert f"\n8  {'█' * 30}  3" in shown
 
 
 def test_check_as_json_is_one_document(rows, capsys):
@@ -149,7 +149,7 @@ def test_rows_are_listed_in_ranges():
     assert row_ranges([]) == ""
 
 
-def test_checking_a_file_for_a_model_loads_no_torch(rows, sample_home, smollm2_path):
+def test_checking_a_file_for_a_model_loads_no_torch(rows, smollm2_path):
     code = (
         "import sys; from llmlora.cli.main import run; result = run(sys.argv[1:]);"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')) or result)"

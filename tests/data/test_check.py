@@ -102,6 +102,7 @@ def test_the_histogram_holds_every_row_once(lengths):
     assert sum(one.rows for one in bins) == len(lengths)
     assert all(one.most + 1 == other.least for one, other in pairwise(bins))
     assert len(bins) <= 8
+    assert (bins[0].least, bins[-1].most) == (min(lengths), max(lengths))
 
 
 def test_lengths_are_counted_as_the_model_sees_them(file, tokenizer, tmp_path):

@@ -188,7 +188,8 @@ def _bars(bins: Sequence["Bin"]) -> Table:
     for one in bins:
         eighths = -(-one.rows * BAR_CELLS * 8 // longest)
         bar = "█" * (eighths // 8) + EIGHTHS[eighths % 8]
-        table.add_row(f"{one.least:,}–{one.most:,}", bar, f"{one.rows:,}")
+        lengths = f"{one.least:,}" if one.least == one.most else f"{one.least:,}–{one.most:,}"
+        table.add_row(lengths, bar, f"{one.rows:,}")
     table.columns[0].justify = table.columns[2].justify = "right"
     return table
 

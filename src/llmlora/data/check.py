@@ -138,10 +138,11 @@ def count_tokens(examples: Sequence[Example]) -> TokenCounts:
 def _histogram(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> list[Bin]:
     """At most `BINS` bins of one width, which together hold every row."""
     least = int(lengths.min())
-    width = -(-(int(lengths.max()) - least + 1) // BINS)
+    longest = int(lengths.max())
+    width = -(-(longest - least + 1) // BINS)
     counts = np.bincount((lengths - least) // width).tolist()
     starts = range(least, least + width * len(counts), width)
-    return [Bin(start, start + width - 1, rows) for start, rows in zip(starts, counts, strict=True)]
+    return [Bin(start, min(start + width - 1, longest), rows) for start, rows in zip(starts, counts, strict=True)]
 
 
 def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
