@@ -54,7 +54,7 @@ def test_a_sample_is_described(sample_home: Home, smollm2_path: Path) -> None:
 
 def test_a_base_model_takes_the_template_of_its_family(tmp_path: Path) -> None:
     assert described(tiny_gguf(tmp_path / "g", "gemma3", template=None)).chat_template == "family: gemma"
-    assert described(tiny_gguf(tmp_path / "l", "llama", template=None)).chat_template is None
+    assert described(tiny_gguf(tmp_path / "l", "llama", template=None)).chat_template == "family: chatml"
     assert described(tiny_gguf(tmp_path / "t", "gemma3")).chat_template == "model"
 
 

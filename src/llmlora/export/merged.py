@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from llmlora.adapter import read_adapter
 from llmlora.data.packing import pack
+from llmlora.data.template import TEMPLATE_KEY
 from llmlora.export.activations import calibration_examples
 from llmlora.export.mapping import Placed, check_base, place
 from llmlora.export.modelfile import write_modelfile
@@ -32,7 +33,6 @@ from llmlora.train.evaluate import hidden_states
 
 CANDIDATES = ("Q8_0", "F16", "F32")
 LEAST_KEPT, MOST_ERROR = 0.95, 0.2
-TEMPLATE_KEY = "tokenizer.chat_template"
 
 
 @dataclass(frozen=True)

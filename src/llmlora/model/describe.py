@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from llmlora.data.template import TEMPLATE_KEY, choose_template
 from llmlora.errors import (
     GgufError,
     LlmloraError,
@@ -24,8 +25,6 @@ from llmlora.text.catalogue import Language
 
 MAX_LAYERS = 1024
 OTHER_SENSES = ("v.", "mm.", "a.")  # tensors of images and sound that Ollama keeps in one file with the text
-# families whose makers document a chat template that files of base models lack
-FAMILIES = {"gemma3": "gemma"}
 NEEDED = ("context_length", "embedding_length", "feed_forward_length", "attention.head_count")
 
 
@@ -140,10 +139,14 @@ def _describe(base: Base, file: GgufFile) -> Description:
 
 def template_source(file: GgufFile) -> str | None:
     """Where the chat template comes from: the file itself, the documentation of its family, or nowhere."""
-    if _text(file.metadata.get("tokenizer.chat_template")):
+    if _text(file.metadata.get(TEMPLATE_KEY)):
         return "model"
-    family = FAMILIES.get(_text(file.metadata.get("general.architecture")) or "")
-    return f"family: {family}" if family else None
+    if _text(file.metadata.get("general.architecture")) not in ARCHITECTURES:
+        return None
+    try:
+        return f"family: {choose_template(file).name}"
+    except GgufError:
+        return None
 
 
 def _tokenizer(file: GgufFile) -> Tokenizer | None:
