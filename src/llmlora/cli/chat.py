@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llmlora.cli.options import option_help
 from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import say
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", help="The base; may be left out with --adapter.")
-@click.option("--adapter", type=click.Path(path_type=Path, exists=True), help="A run's directory, or an adapter.")
-@click.option("--system", help="A system prompt.")
-@click.option("--prompt", help="Ask this once instead of chatting.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same answer.")
-@click.option("--temperature", default=0.7, show_default=True, help="0 always takes the likeliest token.")
-@click.option("--max-tokens", default=256, show_default=True, help="Longest answer.")
-@click.option("--json", "as_json", is_flag=True, help="With --prompt: one JSON document on standard output.")
+@click.option("--model", help=option_help("model"))
+@click.option("--adapter", type=click.Path(path_type=Path, exists=True), help=option_help("adapter"))
+@click.option("--system", help=option_help("system"))
+@click.option("--prompt", help=option_help("prompt"))
+@click.option("--seed", default=0, show_default=True, help=option_help("seed"))
+@click.option("--temperature", default=0.7, show_default=True, help=option_help("temperature"))
+@click.option("--max-tokens", default=256, show_default=True, help=option_help("max_tokens"))
+@click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,
     adapter: Path | None,

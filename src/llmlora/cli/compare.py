@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from llmlora.cli.options import option_help
 from llmlora.settings import read_settings
 from llmlora.text.catalogue import Language, say
 
@@ -12,13 +13,13 @@ NARROW = 72
 
 
 @click.command()
-@click.option("--model", help="The base; may be left out.")
-@click.option("--adapter", type=click.Path(path_type=Path, exists=True), required=True, help="A run, or an adapter.")
-@click.option("--prompt", "prompts", multiple=True, required=True, help="What to ask; may be given several times.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same answers.")
-@click.option("--temperature", default=0.7, show_default=True, help="0 always takes the likeliest token.")
-@click.option("--max-tokens", default=128, show_default=True, help="Longest answer.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@click.option("--model", help=option_help("model"))
+@click.option("--adapter", type=click.Path(path_type=Path, exists=True), required=True, help=option_help("adapter"))
+@click.option("--prompt", "prompts", multiple=True, required=True, help=option_help("prompts"))
+@click.option("--seed", default=0, show_default=True, help=option_help("seed"))
+@click.option("--temperature", default=0.7, show_default=True, help=option_help("temperature"))
+@click.option("--max-tokens", default=128, show_default=True, help=option_help("max_tokens"))
+@click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,
     adapter: Path,

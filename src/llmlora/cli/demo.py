@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmlora.cli.options import option_help
 from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import say
 
@@ -22,8 +23,8 @@ SEED = 0
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Keep what the demo writes in this new directory.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@click.option("--out", type=click.Path(path_type=Path), help=option_help("keep"))
+@click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(out: Path | None, as_json: bool) -> int:
     """Teach a model a style with five rows."""
     settings = read_settings()

@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
+from llmlora.cli.options import option_help
 from llmlora.settings import read_settings
 from llmlora.text.catalogue import say
 
 
 @click.command()
 @click.argument("adapter", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--gguf-adapter", type=click.Path(path_type=Path), help="Write the adapter alone to this file.")
-@click.option("--gguf", type=click.Path(path_type=Path), help="Write base and adapter merged to this file.")
-@click.option("--model", help="The base, when it is no longer where the recipe says.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@click.option("--gguf-adapter", type=click.Path(path_type=Path), help=option_help("gguf_adapter"))
+@click.option("--gguf", type=click.Path(path_type=Path), help=option_help("gguf"))
+@click.option("--model", help=option_help("moved_model"))
+@click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(adapter: Path, gguf_adapter: Path | None, gguf: Path | None, model: str | None, as_json: bool) -> None:
     """Write the adapter in OUT as GGUF."""
     from llmlora.adapter import base_name_of

@@ -29,6 +29,11 @@ def given_values(options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def option_help(name: str) -> str:
+    """What an option that is no recipe field does."""
+    return say(read_language(), f"cli.options.{name}")
+
+
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     long = name.replace("_", "-")
     flags = [f"--{FLAG_ALIASES.get(name, long)}", *([f"--{long}"] if name in FLAG_ALIASES else [])]

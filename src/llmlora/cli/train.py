@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from llmlora.cli.options import given_values, recipe_options
+from llmlora.cli.options import given_values, option_help, recipe_options
 from llmlora.errors import InvalidRecipe
 from llmlora.paths import Run
 from llmlora.recipe import make_recipe, read_recipe
@@ -22,10 +22,10 @@ INTERRUPTED = 130
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="A new directory for all this run writes.")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="A YAML recipe; options override it.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the run in this directory.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@click.option("--out", type=click.Path(path_type=Path), help=option_help("out"))
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help=option_help("recipe_file"))
+@click.option("--resume", type=click.Path(path_type=Path), help=option_help("resume"))
+@click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 @recipe_options
 def command(out: Path | None, recipe_file: Path | None, resume: Path | None, as_json: bool, **options: Any) -> int:
     """Fine-tune a base model with LoRA."""
