@@ -27,7 +27,7 @@ $(VENV)/ready: pyproject.toml constraints.txt Makefile
 start: setup ## talk to a sample model in the terminal
 	@$(BIN)/llmlora chat --model sample:smollm2-135m
 
-demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about 3 minutes)
+demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about a minute)
 	@$(BIN)/llmlora demo
 
 test: setup ## the default tests (under 6 minutes on 2 cores)
