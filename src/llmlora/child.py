@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from typing import Any
 
 STDERR_TAIL = 4096
@@ -26,6 +27,7 @@ class JsonChild:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env={},
+            start_new_session=True,  # Ctrl-C on the terminal is for us alone; we end the child
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -69,7 +71,8 @@ class JsonChild:
         self._listener.join()
         for pipe in (self._process.stdin, self._process.stdout, self._stderr):
             if pipe:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what was still to be sent has no reader any more
+                    pipe.close()
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():

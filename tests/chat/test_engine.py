@@ -88,7 +88,7 @@ def test_an_abandoned_answer_does_not_leak_into_the_next(engine: Engine):
 
 
 def test_a_prompt_beyond_the_context_is_refused_in_words(engine: Engine):
-    with pytest.raises(EngineFailed, match="context"):
+    with pytest.raises(EngineFailed, match="600 tokens; its context holds 512"):
         engine.complete([1] * 600, GREEDY)
 
     assert engine.complete(PROMPT, GREEDY)
@@ -104,15 +104,87 @@ def test_a_child_killed_while_answering_is_an_error_not_a_hang(smollm2_path: Pat
             list(stream)
 
 
+def test_a_child_killed_between_two_answers_is_an_error_too(smollm2_path: Path):
+    with Engine(smollm2_path, None, SMALL) as engine:
+        engine.complete(PROMPT, GREEDY)
+        child = psutil.Process(engine.pid)
+        child.kill()
+        while child.status() != psutil.STATUS_ZOMBIE:  # its pipes are closed from then on
+            os.sched_yield()
+
+        with pytest.raises(EngineFailed):
+            engine.complete(PROMPT, GREEDY)
+
+
 def test_what_cannot_be_loaded_is_refused_in_llama_cpps_words(smollm2_path: Path, tmp_path: Path):
-    cut = tmp_path / "cut.gguf"
+    cut, junk = tmp_path / "cut.gguf", tmp_path / "junk.gguf"
     cut.write_bytes(smollm2_path.read_bytes()[:1_000_000])
+    junk.write_bytes(b"no model")
     wrong = random_adapter(smollm2_path, tmp_path / "wrong.gguf", architecture="gemma3")
 
-    for model, adapter in ((tmp_path / "none.gguf", None), (cut, None), (smollm2_path, wrong)):
-        with pytest.raises(EngineFailed) as caught:
+    for model, adapter, words in (
+        (tmp_path / "none.gguf", None, "No such file"),
+        (cut, None, "failed to read"),
+        (junk, None, "invalid magic"),
+        (smollm2_path, wrong, "arch mismatch"),
+    ):
+        with pytest.raises(EngineFailed, match=words):
             Engine(model, adapter, SMALL)
-        assert caught.value.problem
+
+
+def test_late_answers_to_a_request_that_timed_out_are_passed_over(engine: Engine, monkeypatch):
+    wanted = engine.complete(PROMPT, GREEDY)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("llmlora.chat.engine.TOKEN_SECONDS", 0)
+        patch.setattr("llmlora.chat.engine.TABLE_SECONDS", 0)
+        with pytest.raises(EngineFailed, match="no answer within"):
+            engine.complete(PROMPT[::-1], GREEDY)
+        with pytest.raises(EngineFailed, match="no answer within"):
+            engine.log_probabilities(PROMPT[::-1])
+
+    assert engine.complete(PROMPT, GREEDY) == wanted
+
+
+def test_ctrl_c_on_the_terminal_is_not_for_the_child(engine: Engine):
+    wanted = engine.complete(PROMPT, GREEDY)
+    stream = engine.stream(PROMPT, GREEDY)
+    first = next(stream)
+
+    os.kill(engine.pid, signal.SIGINT)
+
+    assert first + "".join(stream) == wanted
+
+
+def test_a_closed_engine_says_so(smollm2_path: Path):
+    with Engine(smollm2_path, None, SMALL) as engine:
+        stream = engine.stream(PROMPT, GREEDY)
+        next(stream)
+
+    stream.close()
+    with pytest.raises(EngineFailed, match="closed"):
+        engine.complete(PROMPT, GREEDY)
+
+
+def test_nothing_is_left_in_the_directory_of_temporary_files(smollm2_path: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with Engine(smollm2_path, None, SMALL) as engine:
+        assert engine.complete(PROMPT, GREEDY)
+        # not even while it runs: nobody can reach its HTTP server
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(EngineFailed):
+        Engine(tmp_path / "none.gguf", None, SMALL)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_of_the_child_do_not_spin_while_they_wait():
+    probe = "import os, llmlora.chat.worker; print(os.environ['OMP_WAIT_POLICY'])"
+
+    said = subprocess.run([sys.executable, "-I", "-c", probe], env={}, capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "PASSIVE"
 
 
 def test_no_port_is_opened(smollm2_path: Path):
@@ -181,6 +253,27 @@ def test_a_conversation_remembers_and_can_be_reset(smollm2_path: Path):
         session.reset()
 
         assert [turn.role for turn in session.turns] == ["system"]
+
+
+def test_a_long_conversation_forgets_its_oldest_turns_but_not_the_system_prompt(smollm2_path: Path):
+    from llmlora.chat.session import Session
+    from llmlora.data.conversation import Turn
+
+    short = Sampling(max_tokens=2, temperature=0)
+    with Session(smollm2_path, system="Be brief.") as session:
+        room = session.engine.options.context
+        session.turns += (
+            Turn("user", "old " * room),
+            Turn("assistant", "yes"),
+            Turn("user", "b"),
+            Turn("assistant", "c"),
+        )
+        "".join(session.ask("d", short))
+
+        assert [turn.content for turn in session.turns[:-1]] == ["Be brief.", "b", "c", "d"]
+
+        with pytest.raises(EngineFailed, match="its context holds"):
+            "".join(session.ask("long " * room, short))
 
 
 def test_talking_needs_a_model_or_an_adapter(capsys):

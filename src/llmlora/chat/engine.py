@@ -1,7 +1,9 @@
 """llama.cpp, the engine Ollama runs, from our side of the pipe."""
 
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -42,21 +44,25 @@ class Engine:
             EngineFailed: llama.cpp refuses one of them, in its own words.
         """
         self.options = options or EngineOptions()
+        self._number = 0  # of the request whose answers are awaited
         self._child = JsonChild("llmlora.chat.worker")
+        setup = {
+            "model": str(model.absolute()),
+            "adapter": str(adapter.absolute()) if adapter else None,
+            "context": self.options.context,
+            "threads": self.options.threads or os.cpu_count() or 1,
+            "exact": self.options.exact,
+        }
+        loaded = False
         try:
-            self._child.send(
-                {
-                    "model": str(model),
-                    "adapter": str(adapter) if adapter else None,
-                    "context": self.options.context,
-                    "threads": self.options.threads or os.cpu_count() or 1,
-                    "exact": self.options.exact,
-                }
-            )
-            self._receive(LOAD_SECONDS)
-        except (ChildDiedError, EngineFailed) as error:
-            self._child.close()
-            raise error if isinstance(error, EngineFailed) else EngineFailed(str(error)) from None
+            # the engine's socket lies there; once it is gone, nobody can even try the door
+            with tempfile.TemporaryDirectory(prefix="llmlora-chat-", ignore_cleanup_errors=True) as private:
+                self._send({**setup, "private": private})
+                self._receive(LOAD_SECONDS)
+            loaded = True
+        finally:
+            if not loaded:
+                self._child.close()
 
     def __enter__(self) -> Self:
         return self
@@ -76,11 +82,13 @@ class Engine:
         return self._child.pid
 
     def stream(self, prompt: Sequence[int], sampling: Sampling, adapted: bool = True) -> Iterator[str]:
-        """The answer to a tokenised prompt, piece by piece. Closing the iterator stops the engine.
+        """The answer to a tokenised prompt, piece by piece. Closing the iterator ends the writing.
 
         Raises:
             EngineFailed: the prompt does not fit the context, or the engine died.
         """
+        if len(prompt) >= self.options.context:
+            raise EngineFailed(f"a prompt of {len(prompt)} tokens; its context holds {self.options.context}")
         request = {
             "prompt": list(prompt),
             "n_predict": sampling.max_tokens,
@@ -88,21 +96,10 @@ class Engine:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
         }
-        self._send({"complete": request, "adapted": adapted})
-        done = False
-        try:
-            while True:
-                answer = self._receive(TOKEN_SECONDS)
-                if "done" in answer:
-                    done = True
-                    return
-                yield answer["text"]
-        except EngineFailed:
-            done = True
-            raise
-        finally:
-            if not done:
-                self._cancel()
+        with closing(self._answers({"complete": request, "adapted": adapted}, TOKEN_SECONDS)) as answers:
+            for answer in answers:
+                if answer.get("text"):
+                    yield answer["text"]
 
     def complete(self, prompt: Sequence[int], sampling: Sampling, adapted: bool = True) -> str:
         """The whole answer."""
@@ -110,27 +107,37 @@ class Engine:
 
     def log_probabilities(self, ids: Sequence[int], top: int = 400, adapted: bool = True) -> list[dict[int, float]]:
         """After each prefix ids[:1], ids[:2], …: the `top` likeliest next tokens, each with its log probability."""
-        self._send({"probabilities": list(ids), "top": top, "adapted": adapted})
-        return [dict(row) for row in self._receive(TABLE_SECONDS)["rows"]]
+        (answer,) = self._answers({"probabilities": list(ids), "top": top, "adapted": adapted}, TABLE_SECONDS)
+        return [dict(row) for row in answer["rows"]]
 
-    def _cancel(self) -> None:
-        """Stop what is being written and read it away, so that the next request is answered with its own answer."""
+    def _answers(self, request: dict[str, Any], seconds: float) -> Generator[dict[str, Any]]:
+        """All answers to a request. Whoever stops listening, for whatever reason, cancels it."""
+        self._number += 1
+        number, done = self._number, False
+        self._send({"id": number, **request})
         try:
-            self._child.send({"cancel": True})
-            while "done" not in self._receive(TOKEN_SECONDS):
-                pass
-        except (ChildDiedError, EngineFailed):
-            pass  # the next request will say so
+            while not done:
+                answer = self._receive(seconds)
+                done = "done" in answer
+                yield answer
+        finally:
+            if not done:
+                with suppress(EngineFailed):  # it is dead: the next request will say so
+                    self._send({"cancel": number})
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
             self._child.send(message)
         except ChildDiedError as error:
             raise EngineFailed(str(error)) from None
+        except ValueError:  # its pipe is closed
+            raise EngineFailed("it was closed") from None
 
     def _receive(self, seconds: float) -> dict[str, Any]:
+        """The next answer to the last request; late ones to cancelled requests are passed over."""
         try:
-            answer = self._child.receive(seconds)
+            while (answer := self._child.receive(seconds))["id"] != self._number:
+                pass
         except ChildDiedError as error:
             raise EngineFailed(str(error)) from None
         except TimeoutError:

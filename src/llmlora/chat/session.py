@@ -40,12 +40,17 @@ class Session:
 
     def answer(self, turns: tuple[Turn, ...], sampling: Sampling, adapted: bool = True) -> Iterator[str]:
         """The model's next turn after `turns`, piece by piece; nothing is remembered."""
-        prompt = self.tokenizer.encode(self.renderer.prompt(turns))
-        return self.engine.stream(prompt, sampling, adapted)
+        return self.engine.stream(self._prompt(turns), sampling, adapted)
 
     def ask(self, text: str, sampling: Sampling, adapted: bool = True) -> Iterator[str]:
-        """Say something and hear the answer; both are remembered, also an answer that was stopped half-way."""
+        """Say something and hear the answer; both are remembered, also an answer that was stopped half-way.
+
+        What was said longest ago is forgotten when the context has no more room for it and an answer.
+        """
         turns, said = (*self.turns, Turn("user", text)), list[str]()
+        room = self.engine.options.context - sampling.max_tokens
+        while len(turns) > len(self.first) + 1 and len(self._prompt(turns)) > room:
+            turns = (*self.first, *turns[len(self.first) + 2 :])
         try:
             for piece in self.answer(turns, sampling, adapted):
                 said.append(piece)
@@ -53,6 +58,9 @@ class Session:
         finally:
             if said:
                 self.turns = (*turns, Turn("assistant", "".join(said)))
+
+    def _prompt(self, turns: tuple[Turn, ...]) -> list[int]:
+        return self.tokenizer.encode(self.renderer.prompt(turns))
 
     def reset(self) -> None:
         """Forget what was said."""

@@ -1,92 +1,114 @@
 """The process that runs llama.cpp. A failed assertion in native code ends this process, not its parent.
 
-Reads JSON lines: first the setup {"model", "adapter", "context", "threads", "exact"}, then requests:
+Reads JSON lines: first the setup {"model", "adapter", "context", "threads", "exact", "private"}, then requests,
+numbered upwards; every answer carries the number of its request, and the last one "done":
 
-    {"complete": {…}, "adapted": bool}                     → {"text": …} …, {"done": finish reason}
-    {"probabilities": [ids], "top": n, "adapted": bool}    → {"rows": [[[id, log probability], …], …]}
-    {"cancel": true}                                       ends the completion that is running
+    {"id", "complete": {…}, "adapted"}               → {"id", "text"} …, {"id", "done": finish reason}
+    {"id", "probabilities": [ids], "top", "adapted"} → {"id", "done", "rows": [[[id, log probability], …], …]}
+    {"cancel": id}                                   ends that request and those before it
 
-and answers {"error": text} to what it cannot do. xllamacpp opens llama.cpp's HTTP server too, whatever one wants of it:
-it gets a Unix socket in a private directory where there are any, and a key that nobody knows.
+What it cannot do is answered {"id", "done", "error": text}. xllamacpp opens llama.cpp's HTTP server too, whatever one
+wants of it: it gets a key that nobody knows and, where there are any, a Unix socket in the private directory, which the
+parent removes as soon as the model is loaded.
 """
 
 import json
 import os
 import queue
+import re
 import secrets
 import signal
 import sys
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any
+
+# Our environment is empty, and threads that spin while they wait make a busy machine a hundred times slower
+# (docs/decisions/0005). OpenMP reads this when llama.cpp is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import xllamacpp as llama
 
 Params = dict[str, Any]
+PROMPT_TOKENS_A_STEP = 256  # between the steps of a long prompt we hear that it was cancelled
+LOG_BYTES = 65536
 
 
 def main() -> None:
     """Serve until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; what it means, the parent says
     _die_with_parent()
     # llama.cpp prints where it likes: standard output becomes standard error, the protocol keeps the real one
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: queue.Queue[Params] = queue.Queue()
-    cancelled = threading.Event()
+    cancelled = Cancelled()
     threading.Thread(target=_listen, args=(requests, cancelled), daemon=True).start()
 
     def answer(message: Params) -> None:
         protocol.write(json.dumps(message) + "\n")
         protocol.flush()
 
-    with tempfile.TemporaryDirectory(prefix="llmlora-chat-") as private:
-        try:
-            setup = requests.get()
-            server = llama.Server(_parameters(setup, Path(private)))
-        except (RuntimeError, ValueError) as error:
-            answer({"error": str(error)})
-            return
-        worker = Worker(server, bool(setup["adapter"]), cancelled)
-        answer({})
-        while (request := requests.get()) != {}:
-            cancelled.clear()
-            if "complete" in request:
-                worker.complete(request, answer)
-            else:
-                answer(worker.probabilities(request))
+    if (setup := requests.get()) == {}:
+        return
+    try:
+        server = llama.Server(_parameters(setup))
+    except (RuntimeError, ValueError) as error:
+        answer({"id": 0, "done": "failed", "error": _first_complaints() or str(error)})
+        return
+    worker = Worker(server, bool(setup["adapter"]), cancelled)
+    answer({"id": 0, "done": "loaded"})
+    while (request := requests.get()) != {}:
+
+        def reply(message: Params, number: int = request["id"]) -> None:
+            answer({"id": number, **message})
+
+        if "complete" in request:
+            worker.complete(request, reply)
+        else:
+            reply({"done": "read", **worker.probabilities(request)})
+
+
+class Cancelled:
+    """Up to which request nobody wants answers any more."""
+
+    up_to: float = 0
+
+    def __contains__(self, request: Params) -> bool:
+        return bool(request["id"] <= self.up_to)
 
 
 class Worker:
     """A loaded model."""
 
-    def __init__(self, server: Any, has_adapter: bool, cancelled: threading.Event) -> None:
+    def __init__(self, server: Any, has_adapter: bool, cancelled: Cancelled) -> None:
         self.server, self.has_adapter, self.cancelled = server, has_adapter, cancelled
 
     def complete(self, request: Params, answer: Any) -> None:
         """Stream one completion."""
-        reason = "cancelled"
+        final: Params = {"done": "cancelled"}
 
         def chunk(message: Params) -> bool:
-            nonlocal reason
+            nonlocal final
             if "error" in message:
-                answer({"error": str(message["error"].get("message", message["error"]))})
-                reason = ""
+                final = {"done": "failed", "error": str(message["error"].get("message", message["error"]))}
                 return True
-            choice = message["choices"][0]
-            if choice["text"]:
-                answer({"text": choice["text"]})
-            reason = choice["finish_reason"] or reason
-            return self.cancelled.is_set()
+            choice = message["choices"][0] if message.get("choices") else {"text": "", "finish_reason": None}
+            answer({"text": choice["text"]})  # an empty one, while the prompt is read, says that we are alive
+            if choice["finish_reason"]:
+                final = {"done": choice["finish_reason"]}
+            return request in self.cancelled
 
-        self.server.handle_completions({**request["complete"], "stream": True, **self._lora(request)}, chunk)
-        if reason:
-            answer({"done": reason})
+        ask = {**request["complete"], "stream": True, "return_progress": True, **self._lora(request)}
+        if request not in self.cancelled:
+            self.server.handle_completions(ask, chunk)
+        answer(final)
 
     def probabilities(self, request: Params) -> Params:
         """The likeliest tokens after each prefix; the engine's cache makes each prefix one step."""
         ids, rows = request["probabilities"], []
         for stop in range(1, len(ids) + 1):
+            if request in self.cancelled:
+                break
             ask = {"prompt": ids[:stop], "n_predict": 1, "temperature": 0, "n_probs": request["top"]}
             result = self.server.handle_completions({**ask, **self._lora(request)})
             if "error" in result:
@@ -100,17 +122,19 @@ class Worker:
         return {"lora": [{"id": 0, "scale": float(request["adapted"])}]} if self.has_adapter else {}
 
 
-def _parameters(setup: Params, private: Path) -> Any:
+def _parameters(setup: Params) -> Any:
     parameters = llama.CommonParams()
     parameters.model.path = setup["model"]
     parameters.n_ctx, parameters.n_parallel = setup["context"], 1
+    parameters.n_batch = PROMPT_TOKENS_A_STEP
     parameters.cpuparams.n_threads, parameters.cpuparams.poll = setup["threads"], 0  # wait without spinning
     parameters.warmup = parameters.fit_params = parameters.ui = False
-    parameters.verbosity = 0
+    parameters.verbosity = 1  # errors, on standard error
     parameters.endpoint_slots = parameters.endpoint_props = parameters.endpoint_metrics = False
     parameters.port, parameters.api_keys, parameters.cors_origins = 0, [secrets.token_hex(32)], ""
     if os.name == "posix":
-        parameters.hostnames = [str(private / "socket.sock")]
+        os.chdir(setup["private"])  # the path of a socket is short, that of a directory may not be
+        parameters.hostnames = ["socket.sock"]
     if setup["adapter"]:
         parameters.lora_adapters = [llama.CommonAdapterLoraInfo(setup["adapter"], 1.0)]
     if setup["exact"]:
@@ -119,14 +143,25 @@ def _parameters(setup: Params, private: Path) -> Any:
     return parameters
 
 
-def _listen(requests: "queue.Queue[Params]", cancelled: threading.Event) -> None:
+def _first_complaints() -> str:
+    """What llama.cpp says first when it refuses a file is why; the rest only says that it did."""
+    try:
+        os.lseek(2, 0, os.SEEK_SET)
+        log = os.read(2, LOG_BYTES).decode("utf-8", "replace")
+    except OSError:  # standard error is no file
+        return ""
+    # "0.00.003.888 E cmn  common_init_: failed to load model"
+    return "; ".join(re.findall(r"^[\d.]+ E (?:\w+ +)?\w+: +(.+)$", log, re.MULTILINE)[:2])
+
+
+def _listen(requests: "queue.Queue[Params]", cancelled: Cancelled) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "cancel" in request:
-            cancelled.set()
+            cancelled.up_to = request["cancel"]
         else:
             requests.put(request)
-    cancelled.set()
+    cancelled.up_to = float("inf")
     requests.put({})
 
 

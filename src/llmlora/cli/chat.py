@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from llmlora.chat.engine import Sampling
     from llmlora.chat.session import Session
 
+SEEDS = click.IntRange(0, 2**32 - 2)  # llama.cpp takes 2³² - 1 for “any”
+
 
 @click.command()
 @click.option("--model", help=option_help("model"))
 @click.option("--adapter", type=click.Path(path_type=Path, exists=True), help=option_help("adapter"))
 @click.option("--system", help=option_help("system"))
 @click.option("--prompt", help=option_help("prompt"))
-@click.option("--seed", default=0, show_default=True, help=option_help("seed"))
-@click.option("--temperature", default=0.7, show_default=True, help=option_help("temperature"))
-@click.option("--max-tokens", default=256, show_default=True, help=option_help("max_tokens"))
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help=option_help("seed"))
+@click.option(
+    "--temperature", type=click.FloatRange(min=0), default=0.7, show_default=True, help=option_help("temperature")
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=256, show_default=True, help=option_help("max_tokens")
+)
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from llmlora.cli.chat import SEEDS
 from llmlora.cli.options import option_help
 from llmlora.settings import read_settings
 from llmlora.text.catalogue import Language, say
@@ -16,9 +17,13 @@ NARROW = 72
 @click.option("--model", help=option_help("model"))
 @click.option("--adapter", type=click.Path(path_type=Path, exists=True), required=True, help=option_help("adapter"))
 @click.option("--prompt", "prompts", multiple=True, required=True, help=option_help("prompts"))
-@click.option("--seed", default=0, show_default=True, help=option_help("seed"))
-@click.option("--temperature", default=0.7, show_default=True, help=option_help("temperature"))
-@click.option("--max-tokens", default=128, show_default=True, help=option_help("max_tokens"))
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help=option_help("seed"))
+@click.option(
+    "--temperature", type=click.FloatRange(min=0), default=0.7, show_default=True, help=option_help("temperature")
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=128, show_default=True, help=option_help("max_tokens")
+)
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,
