@@ -4,6 +4,12 @@ LlmloraError                      exit 1   something failed that is not the user
 ├── EngineFailed                           llmlora's chat child (llama.cpp) died or refused
 ├── DiskFull                               a save found no room; everything committed is intact
 ├── Diverged                               the loss became NaN or infinite
+├── OutOfMemory                            a job's process got no more memory; three knobs to turn
+├── WorkerDied                             a job's process ended without a word, three times
+├── Stalled                                a job made no step for too long
+├── OwnerGone                              the runner that had a job is gone
+├── OllamaUnreachable                      no Ollama server answers at the configured address
+├── OllamaFailed                           Ollama answers, and refuses
 └── UserError                     exit 2   the user can mend it; `hint` says how
     ├── ModelNotFound                      a name that resolves to nothing
     ├── SampleMissing                      a sample model whose packages are not installed
@@ -23,11 +29,18 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── OutputNotEmpty                     `train` into a directory that holds something
     ├── NothingToResume                    `--resume` of a directory that is not a run
     ├── RunChanged                         data or base changed since the run began
+    ├── StoreUnusable                      the database cannot be reached, or not be used safely
+    ├── MissingExtra                       a feature whose libraries are not installed
+    ├── NotFound                           no data set, job or chat has this id
+    ├── JobConflict                        a job is in a state that does not allow it
+    ├── KeyReused                          an idempotency key came with another request
+    ├── DatasetInUse                       a data set that unfinished jobs still need
+    ├── TooLarge                           more bytes than are accepted
     ├── NotAnAdapter                       a directory or file that is not an adapter of ours or PEFT's
     └── AdapterMismatch                    an adapter for another base
 
 A class names its typed facts; its words live in `text/{en,ja}.toml` under `errors.<code>`.
-The two edges (`cli/main.py`, later `api/errors.py`) translate; nobody else prints.
+The two edges (`cli/main.py`, `api/errors.py`) translate; nobody else prints.
 """
 
 import re
@@ -78,6 +91,41 @@ class DiskFull(LlmloraError):
 class Diverged(LlmloraError):
     step: int
     learning_rate: float
+
+
+@dataclass(eq=False)
+class OutOfMemory(LlmloraError):
+    needed_mb: int
+    available_mb: int
+    batch_size: int
+    max_length: int
+    rank: int
+
+
+@dataclass(eq=False)
+class WorkerDied(LlmloraError):
+    how: str
+
+
+@dataclass(eq=False)
+class Stalled(LlmloraError):
+    step: int
+    seconds: int
+
+
+@dataclass(eq=False)
+class OwnerGone(LlmloraError):
+    pass
+
+
+@dataclass(eq=False)
+class OllamaUnreachable(LlmloraError):
+    address: str
+
+
+@dataclass(eq=False)
+class OllamaFailed(LlmloraError):
+    problem: str
 
 
 @dataclass(eq=False)
@@ -205,3 +253,44 @@ class NotAnAdapter(UserError):
 class AdapterMismatch(UserError):
     expected: str
     found: str
+
+
+@dataclass(eq=False)
+class StoreUnusable(UserError):
+    where: str
+    problem: str
+
+
+@dataclass(eq=False)
+class MissingExtra(UserError):
+    what: str
+    extra: str
+    command: str
+
+
+@dataclass(eq=False)
+class NotFound(UserError):
+    what: str
+    name: str
+
+
+@dataclass(eq=False)
+class JobConflict(UserError):
+    name: str
+    state: str
+
+
+@dataclass(eq=False)
+class KeyReused(UserError):
+    key: str
+
+
+@dataclass(eq=False)
+class DatasetInUse(UserError):
+    name: str
+    jobs: Sequence[str]
+
+
+@dataclass(eq=False)
+class TooLarge(UserError):
+    limit_mb: int

@@ -1,7 +1,13 @@
 """Where things lie on the disk.
 
 LLMLORA_HOME/            default: the platform's user data directory
+  llmlora.db             jobs, data sets, events, chats (unless PostgreSQL has them)
+  token                  the secret of this installation
+  runner.lock            held by the one runner of this directory
   samples/               sample models assembled from their packages
+  datasets/ID/vN/        a version of a data set: its file as it was sent, and its rows
+  jobs/ID/aEPOCH/        an attempt at a job, an output directory as below; a later attempt continues a copy
+  jobs/ID/exports/       what has been exported from the job's adapter
 
 OUT/                     one run, `--out`
   recipe.yaml            what was asked, written first
@@ -9,6 +15,7 @@ OUT/                     one run, `--out`
   events.jsonl           what happened, one object a line
   checkpoints/checkpoint-N/
   final_model/           the artefact
+  log                    what the process of a job printed
 """
 
 from dataclasses import dataclass
@@ -24,6 +31,31 @@ class Home:
     @property
     def samples(self) -> Path:
         return self.root / "samples"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "llmlora.db"
+
+    @property
+    def token(self) -> Path:
+        return self.root / "token"
+
+    @property
+    def runner_lock(self) -> Path:
+        return self.root / "runner.lock"
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
+
+    def job(self, job_id: str) -> Path:
+        return self.root / "jobs" / job_id
+
+    def attempt(self, job_id: str, epoch: int) -> Path:
+        return self.job(job_id) / f"a{epoch}"
+
+    def exports(self, job_id: str) -> Path:
+        return self.job(job_id) / "exports"
 
 
 @dataclass(frozen=True)
@@ -51,3 +83,7 @@ class Run:
     @property
     def final_model(self) -> Path:
         return self.root / "final_model"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
