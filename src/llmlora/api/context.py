@@ -1,0 +1,39 @@
+"""What the routes work with, made once when the server starts."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from llmlora.settings import Settings
+from llmlora.store.database import Database
+from llmlora.text.catalogue import Language
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts that all requests share."""
+
+    settings: Settings
+    database: Database
+
+
+def context_of(request: Request) -> Context:
+    """The context of the app that serves this request."""
+    context: Context = request.app.state.context
+    return context
+
+
+def language_of(request: Request) -> Language:
+    """The reader's language: the first of Accept-Language that we speak, else Japanese."""
+    for part in request.headers.get("accept-language", "").split(","):
+        tag = part.split(";")[0].strip().lower()[:2]
+        if tag == "ja":
+            return "ja"
+        if tag == "en":
+            return "en"
+    return "ja"
+
+
+Here = Annotated[Context, Depends(context_of)]
+Reader = Annotated[Language, Depends(language_of)]

@@ -1,0 +1,100 @@
+"""Every error as one JSON shape, `{"error": {code, message, hint, fields}}`, in the reader's language."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from llmlora.api.context import language_of
+from llmlora.errors import (
+    DatasetInUse,
+    DiskFull,
+    JobConflict,
+    LlmloraError,
+    ModelNotFound,
+    NotFound,
+    OllamaUnreachable,
+    StoreUnusable,
+    TooLarge,
+)
+from llmlora.text.catalogue import Language, say
+
+STATUS: dict[type[LlmloraError], int] = {
+    NotFound: 404,
+    ModelNotFound: 404,
+    JobConflict: 409,
+    DatasetInUse: 409,
+    TooLarge: 413,
+    OllamaUnreachable: 503,
+    StoreUnusable: 503,
+    DiskFull: 507,
+}
+OTHERWISE = 422  # what was asked cannot be done; the message says why
+
+
+class Field(BaseModel):
+    """Where a request is wrong."""
+
+    field: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """What happened and what to do next."""
+
+    code: str
+    message: str
+    hint: str
+    fields: list[Field] = []
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: Problem
+
+
+def error_response(error: LlmloraError, language: Language) -> JSONResponse:
+    """The answer that an error of ours becomes."""
+    problem = Problem(code=error.code, message=error.message(language), hint=error.hint(language))
+    return _response(STATUS.get(type(error), OTHERWISE), problem)
+
+
+def plain_response(status: int, code: str, language: Language, **facts: object) -> JSONResponse:
+    """The answer for what the web itself refuses: the words are in the catalogue under `api.<code>`."""
+    message, hint = (say(language, f"api.{code}.{part}", **facts) for part in ("message", "hint"))
+    return _response(status, Problem(code=code, message=message, hint=hint))
+
+
+def install(app: FastAPI) -> None:
+    """Translate all errors of the app's routes."""
+
+    @app.exception_handler(LlmloraError)
+    def ours(request: Request, error: LlmloraError) -> JSONResponse:
+        return error_response(error, language_of(request))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        language = language_of(request)
+        fields = [_field(detail) for detail in error.errors()]
+        message, hint = (say(language, f"api.invalid_request.{part}") for part in ("message", "hint"))
+        return _response(422, Problem(code="invalid_request", message=message, hint=hint, fields=fields))
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> JSONResponse:
+        codes = {404: "no_such_page", 405: "method_not_allowed", 413: "too_large", 415: "wrong_content_type"}
+        code = codes.get(error.status_code, "refused")
+        response = plain_response(error.status_code, code, language_of(request))
+        response.headers.update(error.headers or {})
+        return response
+
+
+def _field(detail: Any) -> Field:
+    return Field(field=".".join(str(part) for part in detail["loc"][1:]), problem=str(detail["msg"])[:500])
+
+
+def _response(status: int, problem: Problem) -> JSONResponse:
+    return JSONResponse({"error": problem.model_dump()}, status)
