@@ -282,7 +282,7 @@ class JobConflict(UserError):
 
 @dataclass(eq=False)
 class KeyReused(UserError):
-    key: str
+    used: str
 
 
 @dataclass(eq=False)
