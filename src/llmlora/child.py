@@ -2,6 +2,7 @@
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,3 +88,15 @@ class JsonChild:
         lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
         telling = [line for line in lines if "error" in line.lower() or "assert" in line.lower()]
         return (telling or lines or ["its process ended"])[-1]
+
+
+def die_with_parent() -> None:
+    """Called by a child first: on Linux it is killed when its parent ends, native code or not.
+
+    Elsewhere a child must notice that its input has ended.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only here
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

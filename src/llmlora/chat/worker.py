@@ -28,6 +28,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import xllamacpp as llama
 
+from llmlora.child import die_with_parent
+
 Params = dict[str, Any]
 PROMPT_TOKENS_A_STEP = 256  # between the steps of a long prompt we hear that it was cancelled
 LOG_BYTES = 65536
@@ -36,7 +38,7 @@ LOG_BYTES = 65536
 def main() -> None:
     """Serve until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; what it means, the parent says
-    _die_with_parent()
+    die_with_parent()
     # llama.cpp prints where it likes: standard output becomes standard error, the protocol keeps the real one
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -163,15 +165,6 @@ def _listen(requests: "queue.Queue[Params]", cancelled: Cancelled) -> None:
             requests.put(request)
     cancelled.up_to = float("inf")
     requests.put({})
-
-
-def _die_with_parent() -> None:
-    """A parent that is killed closes our input; Linux can also be asked for a signal, which reaches native code."""
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - only here
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from llmlora.errors import JobConflict, KeyReused
@@ -149,6 +149,24 @@ def remove(connection: Connection, job_id: str) -> bool:
     return True
 
 
+def depending_on(connection: Connection, dataset_id: str) -> list[Job]:
+    """Jobs that still need a data set: those that are not over."""
+    query = select(job).where(job.c.dataset_id == dataset_id, job.c.state.notin_(FINAL))
+    return [_job(row) for row in connection.execute(query.order_by(job.c.number))]
+
+
+def any_waiting(connection: Connection, kinds: Collection[Kind]) -> bool:
+    """Whether `claim` would find something, asked without a write."""
+    ready = (job.c.state.in_(WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
+    return connection.execute(select(job.c.id).where(*ready).limit(1)).first() is not None
+
+
+def any_active(connection: Connection, besides: str) -> bool:
+    """Whether anybody but `besides` runs a job."""
+    others = (job.c.state.in_(ACTIVE), job.c.owner.is_distinct_from(besides))
+    return connection.execute(select(job.c.id).where(*others).limit(1)).first() is not None
+
+
 def claim(connection: Connection, owner: str, kinds: Collection[Kind]) -> Job | None:
     """Take the first waiting job of these kinds."""
     first = (
@@ -278,9 +296,3 @@ def _told(connection: Connection, one: Job) -> Job:
 
 def _job(row: Any) -> Job:
     return Job(**row._mapping)
-
-
-def depending_on(connection: Connection, dataset_id: str) -> list[Job]:
-    """Jobs that still need a data set: those that are not over."""
-    query = select(job).where(job.c.dataset_id == dataset_id, or_(job.c.state.in_(WAITING + ACTIVE + ("paused",))))
-    return [_job(row) for row in connection.execute(query.order_by(job.c.number))]

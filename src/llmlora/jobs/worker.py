@@ -1,0 +1,153 @@
+"""The process that does one job: it trains, exports or pulls, and writes nothing but its own directory.
+
+    python -I -m llmlora.jobs.worker       the task as one JSON line on standard input, which then stays open
+
+The last line on standard output is the outcome: {"result": …}, {"interrupted": true} or {"error": {code, message,
+hint}} with both languages. SIGTERM asks for the end after the step at hand; when the runner dies, so does this process.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from llmlora.child import die_with_parent
+from llmlora.errors import LlmloraError, OutOfMemory
+from llmlora.paths import Home, Run
+from llmlora.text.catalogue import LANGUAGES
+
+NICENESS = 10  # the interface stays quick while all cores train
+OOM_SCORE = 500  # when memory runs out, the kernel ends this process and not the server
+Task = dict[str, Any]
+Tell = Callable[[Task], None]
+Stop = Callable[[], bool]
+
+# kind → the function that does it: (task, tell, stop) → result, or None when it was interrupted
+DOERS = {
+    "train": "llmlora.jobs.worker:train",
+    "export": "llmlora.jobs.export:export",
+    "pull": "llmlora.jobs.pull:pull",
+}
+
+
+def main() -> None:
+    """Do the job of the first line of standard input."""
+    die_with_parent()
+    faulthandler.enable()  # a stalled process is ended by SIGABRT, and its stacks are in the log
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # docs/decisions/0005
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    _be_modest(task.get("memory_limit_mb"))
+    outcome = _outcome(task, asked.is_set)
+    protocol.write(json.dumps(outcome, ensure_ascii=False) + "\n")
+    protocol.flush()
+    os._exit(0)  # no thread of a library may keep the process
+
+
+def train(task: Task, tell: Tell, stop: Stop) -> Task | None:  # noqa: ARG001 - a run tells by itself
+    """Begin the run of `task["recipe"]` in `task["out"]`, or continue it."""
+    from llmlora.recipe import make_recipe  # noqa: PLC0415 - torch is loaded when a job needs it
+    from llmlora.train.prepare import prepare  # noqa: PLC0415
+    from llmlora.train.run import attempt, finished_outcome, ignore, prepare_again, start  # noqa: PLC0415
+
+    out, home = Path(task["out"]), Home(Path(task["home"]))
+    stores = [Path(store) for store in task["stores"]]
+    if Run(out).recipe.is_file():
+        outcome = finished_outcome(out) or attempt(prepare_again(out, home, stores), out, ignore, stop)
+    else:
+        outcome = start(prepare(make_recipe(task["recipe"]), home, stores), out, ignore, stop)
+    if outcome.final_model is None:
+        return None
+    facts = asdict(outcome)
+    return {name: facts[name] for name in ("step", "loss", "eval_loss")}
+
+
+def error_json(error: LlmloraError) -> Task:
+    """An error to be kept: its code and its words in every language."""
+    return {
+        "code": error.code,
+        "message": {language: error.message(language) for language in LANGUAGES},
+        "hint": {language: error.hint(language) for language in LANGUAGES},
+    }
+
+
+def _outcome(task: Task, stop: Stop) -> Task:
+    module, _, name = DOERS[task["kind"]].partition(":")
+    try:
+        result = getattr(import_module(module), name)(task, _teller(Run(Path(task["out"])).events), stop)
+    except LlmloraError as error:
+        return {"error": error_json(error)}
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return {"error": error_json(_out_of_memory(task))}
+    return {"interrupted": True} if result is None else {"result": result}
+
+
+def _teller(path: Path) -> Tell:
+    def tell(event: Task) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+    return tell
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch says it in words: "DefaultCPUAllocator: can't allocate memory", "CUDA out of memory"."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate memory" in words or "out of memory" in words
+
+
+def _out_of_memory(task: Task) -> OutOfMemory:
+    return out_of_memory(Path(task["out"]), task.get("recipe", {}))
+
+
+def out_of_memory(out: Path, recipe: Task) -> OutOfMemory:
+    """The error of a run that got no more memory, with the numbers of its plan and the knobs to turn."""
+    import psutil  # noqa: PLC0415
+
+    from llmlora.recipe import Recipe  # noqa: PLC0415
+
+    needed = 0
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        needed = json.loads(Run(out).plan.read_text("utf-8"))["plan"]["memory"] // 2**20
+    knobs = {
+        name: recipe.get(name) or Recipe.model_fields[name].default for name in ("batch_size", "max_length", "rank")
+    }
+    return OutOfMemory(needed_mb=needed, available_mb=psutil.virtual_memory().available // 2**20, **knobs)
+
+
+def _end_with_input() -> None:
+    """The runner holds the other end; when it is gone on a system without parent-death signals, this ends us."""
+    while sys.stdin.read(1):
+        pass
+    os._exit(1)
+
+
+def _be_modest(limit_mb: int | None) -> None:
+    with suppress(OSError, AttributeError):
+        os.nice(NICENESS)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), "ascii")
+    if limit_mb is not None:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        # what is allocated counts, the mapped model file does not
+        resource.setrlimit(resource.RLIMIT_DATA, (limit_mb * 2**20, limit_mb * 2**20))
+
+
+if __name__ == "__main__":
+    main()
