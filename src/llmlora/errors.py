@@ -8,6 +8,7 @@ LlmloraError                      exit 1   something failed that is not the user
 ├── WorkerDied                             a job's process ended without a word, three times
 ├── Stalled                                a job made no step for too long
 ├── OwnerGone                              the runner that had a job is gone
+├── InspectionFailed                       looking into data or a plan took too long, or too much
 ├── OllamaUnreachable                      no Ollama server answers at the configured address
 ├── OllamaFailed                           Ollama answers, and refuses
 └── UserError                     exit 2   the user can mend it; `hint` says how
@@ -116,6 +117,11 @@ class Stalled(LlmloraError):
 @dataclass(eq=False)
 class OwnerGone(LlmloraError):
     pass
+
+
+@dataclass(eq=False)
+class InspectionFailed(LlmloraError):
+    problem: str
 
 
 @dataclass(eq=False)

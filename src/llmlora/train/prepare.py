@@ -87,50 +87,96 @@ class Prepared:
         return total_parameters(self.model)
 
 
-def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None) -> Prepared:
-    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it.
+@dataclass(frozen=True)
+class Draft:
+    """A run that has been thought through: rows read and cut into tokens, nothing loaded yet."""
+
+    recipe: Recipe  # resolved
+    base: Base
+    file: GgufFile
+    template: ChatTemplate
+    tokenizer: Tokenizer
+    targets: list[str]
+    shape: Shape
+    train: list[Example]
+    held_out: list[Example]
+    skipped_rows: int
+    data_fingerprint: str
+    prompts: dict[str, list[int]]
+
+    def plan(self) -> Plan:
+        """What the run will need on this machine.
+
+        Raises:
+            NotEnoughMemory: it does not fit.
+        """
+        return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), probe_machine())
+
+
+def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
+    """Think a run through.
 
     Raises:
-        UserError: any of the user's mistakes, before anything is written.
+        UserError: any of the user's mistakes.
     """
     base = resolve(recipe.model, home, stores)
-    if frozen is not None and base.digest != frozen.base_digest:
-        raise RunChanged("base model", frozen.base_digest, base.digest)
-    verify(base)
     file = GgufFile(base.path)
     config, architecture = config_of(file), architecture_of(file)
     targets = targets_of(recipe, linear_targets(architecture))
     recipe = resolve_recipe(recipe, base, config)
     template, tokenizer = choose_template(file), load_tokenizer(file)
     examples, prompts = _tokenise(recipe, template, tokenizer)
-    data = fingerprint(examples)
-    if frozen is not None and data != frozen.data_fingerprint:
-        raise RunChanged("data", frozen.data_fingerprint[:12], data[:12])
     usable = [example for example in examples if example.usable]
     if not usable:
         raise NothingToTrain(Path(recipe.data), recipe.max_length)
     train, held_out = split(usable, recipe.eval_split, recipe.seed)
-    if frozen is None:
-        shape = shape_of(config, recipe, targets, base.path.stat().st_size)
-        plan = make_plan(recipe, shape, _count(train), len(held_out), probe_machine())
-        frozen = Frozen(plan, base.digest, data, library_versions())
-    torch.set_num_threads(frozen.plan.threads)
-    model = load_model(file, DTYPES[frozen.plan.dtype])
-    if frozen.plan.recompute:
-        model.activation_checkpointing_enable({"use_reentrant": False})
-    adapted = add_lora(model, recipe, targets)
-    return Prepared(
+    return Draft(
         recipe=recipe,
         base=base,
         file=file,
         template=template,
         tokenizer=tokenizer,
-        model=adapted,
-        parameters=trainable(adapted),
+        targets=targets,
+        shape=shape_of(config, recipe, targets, base.path.stat().st_size),
         train=train,
         held_out=held_out,
         skipped_rows=len(examples) - len(usable),
+        data_fingerprint=fingerprint(examples),
         prompts=prompts,
+    )
+
+
+def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None) -> Prepared:
+    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it.
+
+    Raises:
+        UserError: any of the user's mistakes, before anything is written.
+    """
+    made = draft(recipe, home, stores)
+    if frozen is None:
+        frozen = Frozen(made.plan(), made.base.digest, made.data_fingerprint, library_versions())
+    elif made.base.digest != frozen.base_digest:
+        raise RunChanged("base model", frozen.base_digest, made.base.digest)
+    elif made.data_fingerprint != frozen.data_fingerprint:
+        raise RunChanged("data", frozen.data_fingerprint[:12], made.data_fingerprint[:12])
+    verify(made.base)
+    torch.set_num_threads(frozen.plan.threads)
+    model = load_model(made.file, DTYPES[frozen.plan.dtype])
+    if frozen.plan.recompute:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    adapted = add_lora(model, made.recipe, made.targets)
+    return Prepared(
+        recipe=made.recipe,
+        base=made.base,
+        file=made.file,
+        template=made.template,
+        tokenizer=made.tokenizer,
+        model=adapted,
+        parameters=trainable(adapted),
+        train=made.train,
+        held_out=made.held_out,
+        skipped_rows=made.skipped_rows,
+        prompts=made.prompts,
         frozen=frozen,
     )
 

@@ -1,0 +1,146 @@
+"""The process that looks into data sets and models for the web process, which loads neither torch nor foreign files.
+
+Reads JSON lines: first {"home", "stores"}, then questions {"ask": name, …}; answers {"answer": …} or {"error": …}.
+The last data set and tokenizer stay in memory, so that turning pages is quick.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llmlora.child import die_with_parent
+from llmlora.errors import LlmloraError
+from llmlora.jobs.worker import error_json
+from llmlora.paths import Home
+
+Question = dict[str, Any]
+PROBLEMS_KEPT = 200  # of each kind; the counts are those of all
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    die_with_parent()
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # docs/decisions/0005
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    setup = json.loads(sys.stdin.readline())
+    inspector = Inspector(Home(Path(setup["home"])), [Path(store) for store in setup["stores"]])
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = {"answer": ANSWERS[question.pop("ask")](inspector, **question)}
+        except LlmloraError as error:
+            answer = {"error": error_json(error)}
+        protocol.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        protocol.flush()
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Where things are."""
+
+    home: Home
+    stores: list[Path]
+
+    def check(self, data: str, model: str | None, max_length: int) -> Question:
+        """The report on a data set, with token counts when there is a model."""
+        from llmlora.data.check import check, tokenise  # noqa: PLC0415 - each answer loads what it needs
+
+        reading = _reading(data)
+        if model is None:
+            report = check(reading)
+        else:
+            with self._renderer(model) as (renderer, tokenizer):
+                examples, problems = tokenise(reading, tokenizer, renderer, max_length)
+            report = check(reading, examples, max_length, problems)
+        facts = report.to_json()
+        for kind in ("errors", "warnings"):
+            facts[f"{kind}_count"] = len(facts[kind])
+            facts[kind] = facts[kind][:PROBLEMS_KEPT]
+        del facts["path"]  # a place of this machine, and nobody's business
+        return facts
+
+    def rows(self, data: str, offset: int, limit: int) -> Question:
+        """Some rows as conversations, and how many there are."""
+        conversations = _reading(data).conversations
+        return {"total": len(conversations), "rows": [asdict(one) for one in conversations[offset : offset + limit]]}
+
+    def tokens(self, data: str, model: str, max_length: int, offset: int, limit: int) -> Question:
+        """The exact tokens of some rows for a model, and which of them are trained."""
+        from llmlora.data.examples import make_examples  # noqa: PLC0415
+
+        conversations = _reading(data).conversations
+        with self._renderer(model) as (renderer, tokenizer):
+            examples = make_examples(conversations[offset : offset + limit], tokenizer, renderer, max_length)
+        rows = [
+            {
+                "row": one.row,
+                "truncated": one.truncated,
+                "ids": one.ids.tolist(),
+                "pieces": tokenizer.pieces(one.ids.tolist()),
+                "trained": one.trained.tolist(),
+            }
+            for one in examples
+        ]
+        return {"total": len(conversations), "rows": rows}
+
+    def plan(self, recipe: Question) -> Question:
+        """The recipe with every rule resolved, and what its run will need."""
+        from llmlora.recipe import make_recipe  # noqa: PLC0415
+        from llmlora.train.prepare import draft  # noqa: PLC0415
+
+        made = draft(make_recipe(recipe), self.home, self.stores)
+        return {
+            "recipe": made.recipe.model_dump(mode="json", exclude={"data"}),
+            "plan": made.plan().to_json(),
+            "rows": len(made.train),
+            "eval_rows": len(made.held_out),
+            "skipped_rows": made.skipped_rows,
+            "trainable_parameters": made.shape.adapter_parameters,
+            "file_bytes": made.shape.file_bytes,
+        }
+
+    @contextmanager
+    def _renderer(self, model: str) -> Any:
+        from llmlora.data.render import Renderer  # noqa: PLC0415
+        from llmlora.model.source import resolve  # noqa: PLC0415
+
+        template, tokenizer = _tokenizer(resolve(model, self.home, self.stores).path)
+        with Renderer(template) as renderer:
+            yield renderer, tokenizer
+
+
+ANSWERS: dict[str, Callable[..., Question]] = {
+    "check": Inspector.check,
+    "rows": Inspector.rows,
+    "tokens": Inspector.tokens,
+    "plan": Inspector.plan,
+}
+
+
+@lru_cache(maxsize=1)
+def _reading(data: str) -> Any:
+    """A stored version of a data set never changes."""
+    from llmlora.data.read import read_conversations  # noqa: PLC0415
+
+    return read_conversations(Path(data))
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(path: Path) -> Any:
+    from llmlora.data.template import choose_template  # noqa: PLC0415
+    from llmlora.data.tokenizer import load_tokenizer  # noqa: PLC0415
+    from llmlora.gguf.reader import GgufFile  # noqa: PLC0415
+
+    with GgufFile(path) as file:
+        return choose_template(file), load_tokenizer(file)
+
+
+if __name__ == "__main__":
+    main()
