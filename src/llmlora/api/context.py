@@ -1,21 +1,31 @@
 """What the routes work with, made once when the server starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from llmlora.jobs.inspection import Inspection
 from llmlora.settings import Settings
 from llmlora.store.database import Database
 from llmlora.text.catalogue import Language
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     """The parts that all requests share."""
 
     settings: Settings
     database: Database
+    inspection: Inspection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inspection = Inspection(self.settings)
+
+    def close(self) -> None:
+        """End the child and the connections."""
+        self.inspection.close()
+        self.database.close()
 
 
 def context_of(request: Request) -> Context:

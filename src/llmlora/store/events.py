@@ -71,6 +71,13 @@ def of_job(connection: Connection, job_id: str, kinds: Sequence[str]) -> list[Ev
     return [Event(**row._mapping) for row in connection.execute(query)]
 
 
+def last_of_job(connection: Connection, job_id: str, kind: str) -> dict[str, Any]:
+    """The body of a job's last event of a kind; empty when there is none."""
+    query = select(event.c.body).where(event.c.job_id == job_id, event.c.kind == kind)
+    body = connection.execute(query.order_by(event.c.seq.desc()).limit(1)).scalar()
+    return dict(json.loads(body)) if body else {}
+
+
 def mirrored(connection: Connection, job_id: str) -> list[Event]:
     """What has been copied from the job's events.jsonl so far, in order."""
     query = select(event).where(event.c.job_id == job_id, event.c.kind.notin_(("state", "rewound")))

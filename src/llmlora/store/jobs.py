@@ -89,11 +89,9 @@ def fetch(connection: Connection, job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
-def listed(connection: Connection, kinds: Collection[Kind] = (), states: Collection[State] = ()) -> list[Job]:
-    """Jobs, newest first; all kinds and all states unless some are named."""
-    query = select(job).order_by(job.c.number.desc())
-    if kinds:
-        query = query.where(job.c.kind.in_(kinds))
+def listed(connection: Connection, kind: Kind, states: Collection[State] = ()) -> list[Job]:
+    """Jobs of a kind, newest first, in all states unless some are named."""
+    query = select(job).where(job.c.kind == kind).order_by(job.c.number.desc())
     if states:
         query = query.where(job.c.state.in_(states))
     return [_job(row) for row in connection.execute(query)]

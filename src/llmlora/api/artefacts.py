@@ -1,0 +1,159 @@
+"""What came out of a training job: the adapter as files, as GGUF, merged, and the jobs that merge."""
+
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+
+from llmlora.adapter import base_name_of
+from llmlora.api.context import Context, Here, Reader
+from llmlora.api.errors import Problem
+from llmlora.api.jobs import job_of, problem_of
+from llmlora.api.labels import Id
+from llmlora.errors import JobConflict, NotFound
+from llmlora.export.adapter import export_adapter
+from llmlora.files import replacing
+from llmlora.model.source import resolve
+from llmlora.paths import Run
+from llmlora.store import events, jobs
+from llmlora.store.jobs import Desired, Job, State
+from llmlora.text.catalogue import Language
+
+router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["artefacts"])
+
+Artefact = Literal["adapter.zip", "adapter.gguf", "merged.gguf"]
+MERGED = "merged.gguf"
+
+
+class ArtefactBody(BaseModel):
+    """A file to download. `bytes` is None while it does not exist: the adapter's are made when they are asked for."""
+
+    name: Artefact
+    bytes: int | None
+
+
+class ExportBody(BaseModel):
+    """An export job: `done` of `total` tensors are merged."""
+
+    id: str
+    training_job_id: str
+    state: State
+    desired: Desired
+    done: int
+    total: int | None
+    error: Problem | None
+    report: dict[str, Any] | None
+
+
+@router.get("/artefacts")
+def list_artefacts(here: Here, job_id: Id) -> list[ArtefactBody]:
+    """What can be downloaded."""
+    one = _succeeded(here, job_id)
+    names: tuple[Artefact, ...] = ("adapter.zip", "adapter.gguf", "merged.gguf")
+    return [ArtefactBody(name=name, bytes=_size(here.settings.home.exports(one.id) / name)) for name in names]
+
+
+@router.get("/artefacts/{name}")
+def download_artefact(here: Here, job_id: Id, name: Artefact) -> FileResponse:
+    """The adapter as PEFT reads it (zip) or as llama.cpp and Ollama do (GGUF), or the merged model once it is made."""
+    one = _succeeded(here, job_id)
+    path = here.settings.home.exports(one.id) / name
+    if name == "adapter.zip":
+        _make_zip(Run(here.settings.home.attempt(one.id, one.epoch)).final_model, path)
+    elif name == "adapter.gguf":
+        adapter_gguf(here, one)
+    if not path.exists():
+        raise NotFound("artefact", name)
+    return FileResponse(path, media_type="application/octet-stream", filename=f"{one.name}-{name}")
+
+
+@router.post("/exports", status_code=201)
+def create_export(here: Here, reader: Reader, job_id: Id) -> ExportBody:
+    """Begin to merge the adapter into its base, as one GGUF. While one is under way, that one is the answer."""
+    one = _succeeded(here, job_id)
+    spec = {
+        "training_job_id": one.id,
+        "adapter": str(here.settings.home.attempt(one.id, one.epoch)),
+        "target": str(here.settings.home.exports(one.id) / MERGED),
+    }
+    for other in _exports(here, job_id):
+        if other.state not in jobs.FINAL:
+            return _body(here, other, reader)
+    return _body(here, jobs.submit(here.database, jobs.Request("export", one.name, spec)), reader)
+
+
+@router.get("/exports")
+def list_exports(here: Here, reader: Reader, job_id: Id) -> list[ExportBody]:
+    """The export jobs of a training job, newest first."""
+    job_of(here, job_id)
+    return [_body(here, one, reader) for one in _exports(here, job_id)]
+
+
+@router.post("/exports/{export_id}/cancel")
+def cancel_export(here: Here, reader: Reader, job_id: Id, export_id: Id) -> ExportBody:
+    """End an export job."""
+    if job_of(here, export_id, "export").spec["training_job_id"] != job_id:
+        raise NotFound("job", export_id)
+    with here.database.writing() as connection:
+        changed = jobs.want(connection, export_id, "cancel")
+    if changed is None:
+        raise NotFound("job", export_id)
+    return _body(here, changed, reader)
+
+
+def adapter_gguf(here: Context, one: Job) -> Path:
+    """The adapter of a succeeded job as GGUF, made at the first call."""
+    path = here.settings.home.exports(one.id) / "adapter.gguf"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        adapter = here.settings.home.attempt(one.id, one.epoch)
+        base = resolve(base_name_of(adapter), here.settings.home, here.settings.ollama_stores)
+        export_adapter(adapter, base, path)
+    return path
+
+
+def _succeeded(here: Context, job_id: str) -> Job:
+    one = job_of(here, job_id)
+    if one.state != "succeeded":
+        raise JobConflict(one.name, one.state)
+    return one
+
+
+def _exports(here: Context, job_id: str) -> list[Job]:
+    with here.database.reading() as connection:
+        return [one for one in jobs.listed(connection, "export") if one.spec["training_job_id"] == job_id]
+
+
+def _body(here: Context, one: Job, reader: Language) -> ExportBody:
+    with here.database.reading() as connection:
+        last = events.last_of_job(connection, one.id, "progress")
+    return ExportBody(
+        id=one.id,
+        training_job_id=one.spec["training_job_id"],
+        state=one.state,
+        desired=one.desired,
+        done=last.get("done", 0),
+        total=last.get("total"),
+        error=problem_of(one.error, reader),
+        report=one.result["report"] if one.result else None,
+    )
+
+
+def _make_zip(directory: Path, path: Path) -> None:
+    """Stored, not deflated: weights do not get smaller."""
+    if path.exists():
+        return
+    files = sorted(file for file in directory.iterdir() if file.is_file())
+    with (
+        replacing(path, sum(file.stat().st_size for file in files)) as target,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for file in files:
+            archive.write(file, file.name)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None

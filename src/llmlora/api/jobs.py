@@ -1,0 +1,381 @@
+"""Training jobs: planned, started, watched, steered, and what came out of them."""
+
+import json
+import shutil
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from llmlora.api.context import Context, Here, Reader
+from llmlora.api.datasets import path_of
+from llmlora.api.errors import Problem
+from llmlora.api.labels import Id, Label
+from llmlora.errors import NotFound
+from llmlora.model.describe import describe
+from llmlora.model.source import resolve
+from llmlora.paths import Run
+from llmlora.recipe import Recipe, make_recipe
+from llmlora.store import datasets, events, jobs
+from llmlora.store.datasets import Dataset
+from llmlora.store.jobs import Desired, Job, Kind, State
+from llmlora.text.catalogue import Language
+
+router = APIRouter(prefix="/api/training", tags=["training"])
+
+LOG_BYTES = 256 * 1024
+
+# The recipe without its data: those are the data set's.
+RecipeBody: Any = create_model(
+    "RecipeBody",
+    __config__=ConfigDict(extra="forbid", str_strip_whitespace=True),
+    **{name: (field.annotation, field) for name, field in Recipe.model_fields.items() if name != "data"},  # type: ignore[call-overload]
+)
+
+
+class JobRequest(BaseModel):
+    """What to train on what, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Label
+    dataset_id: Annotated[str, Field(pattern="^[a-z0-9]{1,32}$")]
+    recipe: RecipeBody
+
+
+class PlanRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_id: Annotated[str, Field(pattern="^[a-z0-9]{1,32}$")]
+    recipe: RecipeBody
+
+
+class PlanFacts(BaseModel):
+    """Times in seconds, memory in bytes."""
+
+    dtype: str
+    threads: int
+    micro_batch: int
+    recompute: bool
+    total_steps: int
+    eval_every: int
+    save_every: int
+    memory: int
+    seconds: float
+
+
+class PlanBody(BaseModel):
+    """What a run will need, before it is started. `recipe` has every rule resolved."""
+
+    recipe: dict[str, Any]
+    plan: PlanFacts
+    rows: int
+    eval_rows: int
+    skipped_rows: int
+    trainable_parameters: int
+    file_bytes: int
+
+
+class Result(BaseModel):
+    step: int
+    loss: float | None
+    eval_loss: float | None
+
+
+class Progress(BaseModel):
+    """Where a job stands. `seq` is the event to go on from in the live stream."""
+
+    id: str
+    state: State
+    desired: Desired
+    position: int | None
+    step: int
+    total_steps: int | None
+    checkpoint_step: int
+    loss: float | None
+    eval_loss: float | None
+    tokens_per_second: float | None
+    eta_seconds: float | None
+    memory: int | None
+    error: Problem | None
+    seq: int
+
+
+class JobBody(BaseModel):
+    id: str
+    name: str
+    dataset_id: str | None
+    recipe: dict[str, Any]
+    attempt: int
+    epoch: int
+    result: Result | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    progress: Progress
+
+
+class MetricPoint(BaseModel):
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+    memory: int
+    seconds: float
+    epoch: float
+
+
+class EvalPoint(BaseModel):
+    step: int
+    loss: float
+    best: bool
+
+
+class Metrics(BaseModel):
+    """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss."""
+
+    total: int
+    steps: list[MetricPoint]
+    evaluations: list[EvalPoint]
+
+
+class Sample(BaseModel):
+    step: int
+    prompt: str
+    answer: str
+
+
+class Checkpoint(BaseModel):
+    step: int
+    bytes: int
+    best: bool
+
+
+class Log(BaseModel):
+    """The end of what the job's process printed."""
+
+    text: str
+    truncated: bool
+
+
+@router.post("/plan")
+def plan_job(here: Here, asked: PlanRequest) -> PlanBody:
+    """Steps, memory and time of a run, worked out from the recipe, the data and this machine."""
+    recipe = _recipe_of(asked.recipe, str(path_of(here, _dataset(here, asked.dataset_id))))
+    return PlanBody(**here.inspection.ask("plan", recipe=recipe.model_dump(mode="json")))
+
+
+@router.post("/jobs", status_code=201)
+def create_job(
+    here: Here,
+    reader: Reader,
+    asked: JobRequest,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, pattern="^[!-~]+$")] = None,
+) -> JobBody:
+    """Put a training job into the queue. The same Idempotency-Key again gives the same job."""
+    dataset = _dataset(here, asked.dataset_id)
+    recipe = _recipe_of(asked.recipe, str(path_of(here, dataset)))
+    obstacle = describe(resolve(recipe.model, here.settings.home, here.settings.ollama_stores)).obstacle
+    if obstacle is not None:
+        raise obstacle
+    request = jobs.Request("train", asked.name, {"recipe": recipe.model_dump(mode="json")}, dataset.id)
+    return _body(here, jobs.submit(here.database, request, idempotency_key), reader)
+
+
+@router.get("/jobs")
+def list_jobs(here: Here, reader: Reader, state: Annotated[list[State] | None, Query()] = None) -> list[JobBody]:
+    """Training jobs, newest first."""
+    with here.database.reading() as connection:
+        found = jobs.listed(connection, "train", state or ())
+    return [_body(here, one, reader) for one in found]
+
+
+@router.get("/jobs/{job_id}")
+def get_job(here: Here, reader: Reader, job_id: Id) -> JobBody:
+    """A job, with the recipe it was started with."""
+    return _body(here, job_of(here, job_id), reader)
+
+
+@router.get("/jobs/{job_id}/progress")
+def get_progress(here: Here, reader: Reader, job_id: Id) -> Progress:
+    """Where a job stands."""
+    return _progress(here, job_of(here, job_id), reader)
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel_job(here: Here, reader: Reader, job_id: Id) -> JobBody:
+    """End a job. One that has just succeeded stays succeeded."""
+    return _steer(here, reader, job_id, "cancel")
+
+
+@router.post("/jobs/{job_id}/pause")
+def pause_job(here: Here, reader: Reader, job_id: Id) -> JobBody:
+    """Finish the step at hand, save, and wait until someone resumes."""
+    return _steer(here, reader, job_id, "pause")
+
+
+@router.post("/jobs/{job_id}/resume")
+def resume_job(here: Here, reader: Reader, job_id: Id) -> JobBody:
+    """Go on from the last checkpoint."""
+    return _steer(here, reader, job_id, "run")
+
+
+@router.post("/jobs/{job_id}/retry")
+def retry_job(here: Here, reader: Reader, job_id: Id) -> JobBody:
+    """Try a failed or cancelled job again, from its last checkpoint."""
+    return _steer(here, reader, job_id, "run")
+
+
+@router.delete("/jobs/{job_id}", status_code=204)
+def delete_job(here: Here, job_id: Id) -> Response:
+    """Delete a job that is not running, with everything it has made."""
+    job_of(here, job_id)
+    with here.database.writing() as connection:
+        jobs.remove(connection, job_id)
+    shutil.rmtree(here.settings.home.job(job_id), ignore_errors=True)
+    return Response(status_code=204)
+
+
+@router.get("/jobs/{job_id}/metrics")
+def get_metrics(here: Here, job_id: Id, points: Annotated[int, Query(ge=10, le=20_000)] = 1000) -> Metrics:
+    """The loss curves from the first step on."""
+    job_of(here, job_id)
+    with here.database.reading() as connection:
+        found = events.of_job(connection, job_id, ("step", "evaluated"))
+    steps = [json.loads(event.body) for event in found if event.kind == "step"]
+    evaluations = [json.loads(event.body) for event in found if event.kind == "evaluated"]
+    return Metrics(
+        total=len(steps),
+        steps=[MetricPoint(**_only(MetricPoint, step)) for step in thin(steps, points)],
+        evaluations=[EvalPoint(**_only(EvalPoint, one)) for one in evaluations],
+    )
+
+
+@router.get("/jobs/{job_id}/samples")
+def list_samples(here: Here, job_id: Id) -> list[Sample]:
+    """The answers to the recipe's sample prompts, over time."""
+    job_of(here, job_id)
+    with here.database.reading() as connection:
+        found = events.of_job(connection, job_id, ("sampled",))
+    return [Sample(**_only(Sample, json.loads(event.body))) for event in found]
+
+
+@router.get("/jobs/{job_id}/checkpoints")
+def list_checkpoints(here: Here, job_id: Id) -> list[Checkpoint]:
+    """What is kept on the disk; the directory is the truth."""
+    one = job_of(here, job_id)
+    found = []
+    for path in _out(here, one).checkpoints.glob("checkpoint-*/MANIFEST.json"):
+        manifest = json.loads(path.read_text("utf-8"))
+        size = sum(entry["size"] for entry in manifest["files"].values())
+        progress = manifest["progress"]
+        found.append(Checkpoint(step=progress["step"], bytes=size, best=progress["best_step"] == progress["step"]))
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+@router.get("/jobs/{job_id}/log")
+def get_log(here: Here, job_id: Id) -> Log:
+    """The end of what the job's process printed."""
+    path = _out(here, job_of(here, job_id)).log
+    if not path.exists():
+        return Log(text="", truncated=False)
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        file.seek(max(0, size - LOG_BYTES))
+        return Log(text=file.read().decode("utf-8", "replace"), truncated=size > LOG_BYTES)
+
+
+def job_of(here: Context, job_id: str, kind: Kind = "train") -> Job:
+    """The job with this id.
+
+    Raises:
+        NotFound: there is none of this kind.
+    """
+    with here.database.reading() as connection:
+        one = jobs.fetch(connection, job_id)
+    if one is None or one.kind != kind:
+        raise NotFound("job", job_id)
+    return one
+
+
+def problem_of(error: dict[str, Any] | None, reader: Language) -> Problem | None:
+    """A kept error in the reader's language."""
+    if error is None:
+        return None
+    return Problem(code=error["code"], message=error["message"][reader], hint=error["hint"][reader])
+
+
+def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:
+    """At most `points` of the steps: of each stretch the lowest and the highest loss, and the very last step."""
+    if len(steps) <= points:
+        return steps
+    stretches = max(1, points // 2 - 1)
+    kept: set[int] = {0, len(steps) - 1}
+    for number in range(stretches):
+        places = range(len(steps) * number // stretches, len(steps) * (number + 1) // stretches)
+        kept |= {min(places, key=lambda at: steps[at]["loss"]), max(places, key=lambda at: steps[at]["loss"])}
+    return [steps[at] for at in sorted(kept)]
+
+
+def _steer(here: Context, reader: Language, job_id: str, desired: Desired) -> JobBody:
+    job_of(here, job_id)
+    with here.database.writing() as connection:
+        changed = jobs.want(connection, job_id, desired)
+    if changed is None:
+        raise NotFound("job", job_id)
+    return _body(here, changed, reader)
+
+
+def _dataset(here: Context, dataset_id: str) -> Dataset:
+    with here.database.reading() as connection:
+        one = datasets.fetch(connection, dataset_id)
+    if one is None:
+        raise NotFound("dataset", dataset_id)
+    return one
+
+
+def _recipe_of(body: Any, data: str) -> Recipe:
+    return make_recipe({**body.model_dump(exclude_unset=True), "data": data})
+
+
+def _out(here: Context, one: Job) -> Run:
+    return Run(here.settings.home.attempt(one.id, one.epoch))
+
+
+def _body(here: Context, one: Job, reader: Language) -> JobBody:
+    recipe = {name: value for name, value in one.spec["recipe"].items() if name != "data"}
+    kept = ("id", "name", "dataset_id", "attempt", "epoch", "created_at", "started_at", "finished_at")
+    return JobBody(
+        **{name: getattr(one, name) for name in kept},
+        recipe=recipe,
+        result=Result(**_only(Result, one.result)) if one.result else None,
+        progress=_progress(here, one, reader),
+    )
+
+
+def _progress(here: Context, one: Job, reader: Language) -> Progress:
+    with here.database.reading() as connection:
+        seq = events.newest(connection)  # first: what happens from now on is told by the stream
+        step, evaluated = (events.last_of_job(connection, one.id, kind) for kind in ("step", "evaluated"))
+        position = jobs.position(connection, one)
+    return Progress(
+        id=one.id,
+        state=one.state,
+        desired=one.desired,
+        position=position,
+        step=one.step,
+        total_steps=one.total_steps,
+        checkpoint_step=one.checkpoint_step,
+        loss=step.get("loss"),
+        eval_loss=evaluated.get("loss"),
+        tokens_per_second=step.get("tokens_per_second"),
+        eta_seconds=step.get("eta_seconds") if one.state in jobs.ACTIVE else None,
+        memory=step.get("memory"),
+        error=problem_of(one.error, reader),
+        seq=seq,
+    )
+
+
+def _only(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in model.model_fields}
