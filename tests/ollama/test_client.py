@@ -67,7 +67,7 @@ def test_a_refusal_is_told_in_ollamas_words_and_nothing_else_is(ollama):
 def test_a_redirect_is_not_followed(ollama):
     with ollama_server() as other:
         ollama.status, ollama.error = 302, b""
-            ollama.headers = {"location": f"{other.address}/api/version"}
+        ollama.headers = {"location": f"{other.address}/api/version"}
 
         with pytest.raises(OllamaFailed, match="status 302"):
             client.version(ollama.address)
