@@ -1,0 +1,280 @@
+"""Conversations with a base, or with what a training job made of it."""
+
+import time
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+import anyio
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from starlette.concurrency import run_in_threadpool
+
+from llmlora.adapter import base_name_of, read_adapter
+from llmlora.api.artefacts import adapter_gguf
+from llmlora.api.context import Context, Here, Reader
+from llmlora.api.engines import ENGINE, Pool, lifespan
+from llmlora.api.errors import Problem
+from llmlora.api.jobs import job_of
+from llmlora.api.labels import Id, Label
+from llmlora.api.stream import EventStream, event
+from llmlora.chat.engine import Sampling
+from llmlora.chat.session import Session
+from llmlora.data.conversation import Turn
+from llmlora.errors import JobConflict, LlmloraError, NotFound
+from llmlora.export.mapping import check_base
+from llmlora.model.source import Base, resolve
+from llmlora.store import chats
+from llmlora.store.chats import Chat
+from llmlora.store.jobs import Job
+from llmlora.text.catalogue import Language
+
+router = APIRouter(prefix="/api/chats", tags=["chats"], lifespan=lifespan)
+
+Side = Literal["tuned", "base"]
+Prose = Annotated[str, Field(max_length=100_000, pattern="^[^\\x00]*$")]
+
+
+class ChatRequest(BaseModel):
+    """With whom to talk: a base by its `model`, or the result of a training job. The name may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Label | None = None
+    model: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    job_id: Annotated[str, Field(pattern="^[a-z0-9]{1,32}$")] | None = None
+    system: Prose = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.model is None) == (self.job_id is None):
+            raise ValueError("give either model or job_id")
+        return self
+
+
+class RenameRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Label
+
+
+class MessageRequest(BaseModel):
+    """What to say and how the answer is drawn. `compare` asks the base too, with the same seed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Annotated[Prose, Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_tokens: Annotated[int, Field(ge=1, le=2048)] = 512
+    seed: Annotated[int, Field(ge=0, le=2**32 - 2)] = 0  # llama.cpp takes 2³² - 1 for “any”
+    adapted: bool = True
+    compare: bool = False
+
+
+class TurnBody(BaseModel):
+    """An utterance; `adapted` tells of an answer whether the adapter was at work."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    adapted: bool | None = None
+
+
+class ChatSummary(BaseModel):
+    id: str
+    name: str
+    model: str
+    job_id: str | None
+    system: str
+    created_at: float
+    updated_at: float
+
+
+class ChatBody(ChatSummary):
+    turns: list[TurnBody]
+
+
+class Token(BaseModel):
+    """Event `token`: the next piece of an answer."""
+
+    side: Side
+    text: str
+
+
+class Answer(BaseModel):
+    side: Side
+    text: str
+    seconds: float
+
+
+class Done(BaseModel):
+    """Event `done`: the whole answers, and what answered."""
+
+    engine: str
+    answers: list[Answer]
+
+
+class ChatEvent(RootModel[Token | Done | Problem]):
+    """The data of an event: `token`, `done`, or `error`, which is a problem."""
+
+
+@router.post("", status_code=201)
+def create_chat(here: Here, asked: ChatRequest) -> ChatBody:
+    """Begin a conversation."""
+    if asked.job_id is not None:
+        job = _trained(here, asked.job_id)
+        model, name = base_name_of(here.settings.home.attempt(job.id, job.epoch)), job.name
+    else:
+        model = name = resolve(asked.model or "", here.settings.home, here.settings.ollama_stores).name
+    with here.database.writing() as connection:
+        return _body(chats.add(connection, asked.name or name[:200], model, asked.job_id, asked.system))
+
+
+@router.get("")
+def list_chats(here: Here) -> list[ChatSummary]:
+    """All conversations, the one last talked to first."""
+    with here.database.reading() as connection:
+        return [ChatSummary(**_body(one).model_dump(exclude={"turns"})) for one in chats.listed(connection)]
+
+
+@router.get("/{chat_id}")
+def get_chat(here: Here, chat_id: Id) -> ChatBody:
+    """A conversation with all that was said."""
+    return _body(_chat(here, chat_id))
+
+
+@router.patch("/{chat_id}")
+def rename_chat(here: Here, chat_id: Id, asked: RenameRequest) -> ChatBody:
+    """Give a conversation another name."""
+    with here.database.writing() as connection:
+        changed = chats.change(connection, chat_id, name=asked.name)
+    if changed is None:
+        raise NotFound("chat", chat_id)
+    return _body(changed)
+
+
+@router.delete("/{chat_id}", status_code=204)
+def delete_chat(here: Here, chat_id: Id) -> Response:
+    """Delete a conversation."""
+    with here.database.writing() as connection:
+        if not chats.remove(connection, chat_id):
+            raise NotFound("chat", chat_id)
+    return Response(status_code=204)
+
+
+@router.post("/{chat_id}/messages", response_class=EventStream, responses={200: {"model": ChatEvent}})
+def send_message(here: Here, reader: Reader, pool: Pool, chat_id: Id, asked: MessageRequest) -> EventStream:
+    """Say something and hear the answer as events. Closing the connection ends the answer; what was said is kept."""
+    chat = _chat(here, chat_id)
+    base, adapter = _files(here, chat)
+    return EventStream(_answer(here, reader, pool.using(base, adapter), chat, asked, _sides(adapter, asked)))
+
+
+async def _answer(
+    here: Context,
+    reader: Language,
+    engine: AbstractAsyncContextManager[Session],
+    chat: Chat,
+    asked: MessageRequest,
+    sides: Sequence[Side],
+) -> AsyncGenerator[str]:
+    answers: list[Answer] = []
+    failure: Problem | None = None
+    try:
+        async with engine as session:
+            for side in sides:
+                began, one = time.monotonic(), Answer(side=side, text="", seconds=0)
+                answers.append(one)
+                async with aclosing(_pieces(session, chat, asked, side)) as pieces:
+                    async for piece in pieces:
+                        one.text += piece
+                        one.seconds = time.monotonic() - began
+                        yield event("token", Token(side=side, text=piece))
+    except LlmloraError as error:
+        failure = Problem(code=error.code, message=error.message(reader), hint=error.hint(reader))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(_remember, here, chat.id, asked.content, answers)
+    yield event("error", failure) if failure else event("done", Done(engine=ENGINE, answers=answers))
+
+
+async def _pieces(session: Session, chat: Chat, asked: MessageRequest, side: Side) -> AsyncGenerator[str]:
+    """An answer, each piece awaited in a thread; closing this ends the writing."""
+    session.first = (Turn("system", chat.system),) if chat.system else ()
+    session.turns = (*session.first, *said_to(chat.turns, side))
+    sampling = Sampling(asked.max_tokens, asked.temperature, asked.top_p, asked.seed)
+    answer = cast("Generator[str]", session.ask(asked.content, sampling, adapted=side == "tuned"))
+    try:
+        while (piece := await run_in_threadpool(next, answer, None)) is not None:
+            yield piece
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(answer.close)
+
+
+def said_to(turns: Sequence[dict[str, Any]], side: Side) -> list[Turn]:
+    """The conversation as one side knows it: after each question its own answer, or else the other's."""
+    known: list[Turn] = []
+    own = False
+    for turn in turns:
+        if turn["role"] == "user":
+            own = False
+            known.append(Turn("user", turn["content"]))
+        elif known[-1].role == "user":
+            own = turn["adapted"] == (side == "tuned")
+            known.append(Turn("assistant", turn["content"]))
+        elif not own and turn["adapted"] == (side == "tuned"):
+            known[-1] = Turn("assistant", turn["content"])
+    return known
+
+
+def _sides(adapter: Path | None, asked: MessageRequest) -> tuple[Side, ...]:
+    if adapter is None:
+        return ("base",)
+    if asked.compare:
+        return ("tuned", "base")
+    return ("tuned",) if asked.adapted else ("base",)
+
+
+def _remember(here: Context, chat_id: str, content: str, answers: Sequence[Answer]) -> None:
+    """Keep a question with what was said to it; one that nobody answered can be asked again."""
+    said = [{"role": "assistant", "content": one.text, "adapted": one.side == "tuned"} for one in answers if one.text]
+    if not said:
+        return
+    with here.database.writing() as connection:
+        if chat := chats.fetch(connection, chat_id):  # not deleted meanwhile
+            chats.change(connection, chat_id, turns=[*chat.turns, {"role": "user", "content": content}, *said])
+
+
+def _files(here: Context, chat: Chat) -> tuple[Base, Path | None]:
+    """The base's file, and the adapter's as GGUF.
+
+    Raises:
+        AdapterMismatch: the base's name means other bytes by now.
+    """
+    base = resolve(chat.model, here.settings.home, here.settings.ollama_stores)
+    if chat.job_id is None:
+        return base, None
+    job = _trained(here, chat.job_id)
+    check_base(read_adapter(here.settings.home.attempt(job.id, job.epoch)), base)
+    return base, adapter_gguf(here, job)
+
+
+def _trained(here: Context, job_id: str) -> Job:
+    job = job_of(here, job_id)
+    if job.state != "succeeded":
+        raise JobConflict(job.name, job.state)
+    return job
+
+
+def _chat(here: Context, chat_id: str) -> Chat:
+    with here.database.reading() as connection:
+        one = chats.fetch(connection, chat_id)
+    if one is None:
+        raise NotFound("chat", chat_id)
+    return one
+
+
+def _body(chat: Chat) -> ChatBody:
+    return ChatBody(**vars(chat))

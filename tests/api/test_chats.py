@@ -1,0 +1,310 @@
+"""Chats by API: answers stream, the adapter is at work when it is wanted, and what was said is kept."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+from safetensors.numpy import save_file
+
+from llmlora.api import chats, engines
+from llmlora.api.engines import Engines
+from llmlora.chat.engine import Sampling
+from llmlora.data.conversation import Turn
+from llmlora.errors import EngineFailed
+from llmlora.model.source import resolve
+from llmlora.store import jobs
+from tests.api.app import app_of, context_at
+from tests.tiny import tiny_gguf
+
+SMOL = "sample:smollm2-135m"
+GREEDY = {"temperature": 0, "max_tokens": 12}
+
+
+@pytest.fixture
+def here(tmp_path):
+    with closing(context_at(tmp_path)) as context:
+        yield context
+
+
+@pytest.fixture
+def client(here):
+    with TestClient(app_of(here, chats.router), headers={"accept-language": "en"}) as running:
+        yield running
+
+
+def trained_job(context, model: str = SMOL, state: str = "succeeded") -> str:
+    """A training job that is over, with a random adapter on every q projection."""
+    job = jobs.submit(context.database, jobs.Request("train", "my job", {"recipe": {"model": model}}))
+    with context.database.writing() as connection:
+        job = jobs.claim(connection, "me", ["train"]) or job
+        jobs.write(connection, job.id, job.epoch, state=state)
+    directory, random = context.settings.home.attempt(job.id, job.epoch) / "final_model", np.random.default_rng(0)
+    directory.mkdir(parents=True)
+    weights = {}
+    for layer in range(30):
+        module = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        for half, shape in (("lora_A", (8, 576)), ("lora_B", (576, 8))):
+            weights[f"{module}.{half}.weight"] = (random.standard_normal(shape) * 0.2).astype(np.float32)
+    save_file(weights, directory / "adapter_model.safetensors")
+    (directory / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8, "lora_alpha": 16}))
+    (directory / "recipe.yaml").write_text(yaml.safe_dump({"model": model}))
+    digest = resolve(model, context.settings.home, ()).digest
+    (directory / "MANIFEST.json").write_text(json.dumps({"base": {"name": model, "digest": digest}}))
+    return job.id
+
+
+def tiny_chat(client: TestClient, tmp_path: Path) -> str:
+    model = f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf')}"
+    return client.post("/api/chats", json={"model": model}).json()["id"]
+
+
+def events(answer) -> list[tuple[str, dict]]:
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    found = []
+    for block in answer.text.strip().split("\n\n"):
+        name, data = block.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def say(client: TestClient, chat_id: str, content: str, **options) -> list[tuple[str, dict]]:
+    return events(client.post(f"/api/chats/{chat_id}/messages", json={"content": content, **GREEDY, **options}))
+
+
+def test_a_chat_with_and_without_the_adapter_streams_and_is_kept(client, here):
+    tuned_chat = client.post("/api/chats", json={"job_id": trained_job(here)}).json()
+    base_chat = client.post("/api/chats", json={"model": SMOL, "name": "Plain"}).json()
+
+    compared = say(client, tuned_chat["id"], "What is a cat?", compare=True)
+    plain = say(client, base_chat["id"], "What is a cat?")
+
+    assert (tuned_chat["name"], tuned_chat["model"]) == ("my job", SMOL)
+    (_, done), (_, plainly) = compared[-1], plain[-1]
+    tuned, base = done["answers"]
+    assert done["engine"] == "llama.cpp (embedded)"
+    assert [tuned["side"], base["side"]] == ["tuned", "base"]
+    assert tuned["text"] != base["text"] == plainly["answers"][0]["text"]
+    assert "".join(data["text"] for name, data in compared if name == "token") == tuned["text"] + base["text"]
+    assert client.get(f"/api/chats/{tuned_chat['id']}").json()["turns"] == [
+        {"role": "user", "content": "What is a cat?", "adapted": None},
+        {"role": "assistant", "content": tuned["text"], "adapted": True},
+        {"role": "assistant", "content": base["text"], "adapted": False},
+    ]
+
+
+def test_the_adapter_can_be_left_out_of_an_answer(client, here):
+    chat = client.post("/api/chats", json={"job_id": trained_job(here)}).json()["id"]
+
+    (_, done) = say(client, chat, "Hello", adapted=False)[-1]
+
+    assert [answer["side"] for answer in done["answers"]] == ["base"]
+
+
+def test_each_side_knows_the_conversation_as_it_went_for_it():
+    def answer(text: str, adapted: bool) -> dict:
+        return {"role": "assistant", "content": text, "adapted": adapted}
+
+    turns = [
+        {"role": "user", "content": "1"},
+        *(answer("1t", True), answer("1b", False)),
+        {"role": "user", "content": "2"},
+        answer("2t", True),
+        {"role": "user", "content": "3"},
+        *(answer("3b", False), answer("3t", True)),
+    ]
+
+    assert [turn.content for turn in chats.said_to(turns, "tuned")] == ["1", "1t", "2", "2t", "3", "3t"]
+    assert [turn.content for turn in chats.said_to(turns, "base")] == ["1", "1b", "2", "2t", "3", "3b"]
+    assert chats.said_to(turns[:1], "base") == [Turn("user", "1")]
+
+
+def test_earlier_turns_and_the_system_prompt_are_part_of_the_question(client, tmp_path, monkeypatch):
+    asked = []
+
+    def ask(session, text, sampling, adapted):
+        asked.append(([turn.content for turn in session.turns], text, sampling, adapted))
+        return (piece for piece in ("Good", "!"))
+
+    monkeypatch.setattr("llmlora.chat.session.Session.ask", ask)
+    model = f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf')}"
+    chat = client.post("/api/chats", json={"model": model, "system": "Be brief."}).json()["id"]
+
+    say(client, chat, "one", seed=7, top_p=0.5)
+    say(client, chat, "two")
+
+    assert asked[0] == (["Be brief."], "one", Sampling(12, 0, 0.5, 7), False)
+    assert asked[1][0] == ["Be brief.", "one", "Good!"]
+
+
+def test_chats_are_listed_renamed_and_deleted(client, tmp_path):
+    chat = tiny_chat(client, tmp_path)
+
+    renamed = client.patch(f"/api/chats/{chat}", json={"name": "さむらい"})
+    listed = client.get("/api/chats").json()
+    deleted = client.delete(f"/api/chats/{chat}")
+
+    assert renamed.json()["name"] == "さむらい"
+    assert [(one["id"], one["name"]) for one in listed] == [(chat, "さむらい")]
+    assert deleted.status_code == 204
+    for answer in (
+        client.get(f"/api/chats/{chat}"),
+        client.patch(f"/api/chats/{chat}", json={"name": "x"}),
+        client.delete(f"/api/chats/{chat}"),
+        client.post(f"/api/chats/{chat}/messages", json={"content": "x"}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"model": SMOL, "job_id": "abc"}, 422),
+        ({"model": "nobody"}, 404),
+        ({"job_id": "abc"}, 404),
+        ({"model": SMOL, "system": "\0"}, 422),
+        ({"model": SMOL, "colour": "red"}, 422),
+    ],
+)
+def test_a_chat_with_nobody_is_refused(client, body, status):
+    assert client.post("/api/chats", json=body).status_code == status
+
+
+def test_a_job_that_has_not_succeeded_has_nothing_to_talk_to(client, here):
+    answer = client.post("/api/chats", json={"job_id": trained_job(here, state="failed")})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "job_conflict")
+
+
+def test_an_adapter_is_not_put_on_other_bytes(client, here):
+    job = trained_job(here)
+    chat = client.post("/api/chats", json={"job_id": job}).json()["id"]
+    manifest = here.settings.home.attempt(job, 1) / "final_model" / "MANIFEST.json"
+    manifest.write_text(json.dumps({"base": {"name": SMOL, "digest": "sha256:" + "0" * 64}}))
+
+    answer = client.post(f"/api/chats/{chat}/messages", json={"content": "Hi"})
+
+    assert answer.json()["error"]["code"] == "adapter_mismatch"
+
+
+def test_an_engine_that_fails_is_told_as_an_event_and_replaced(client, tmp_path, monkeypatch):
+    chat = tiny_chat(client, tmp_path)
+    with monkeypatch.context() as patch:
+
+        def broken(*_):
+            raise EngineFailed("it died")
+            yield
+
+        patch.setattr("llmlora.chat.engine.Engine.stream", broken)
+        ((name, problem),) = say(client, chat, "Hello")
+
+    assert (name, problem["code"]) == ("error", "engine_failed")
+    assert "it died" in problem["message"]
+    assert client.get(f"/api/chats/{chat}").json()["turns"] == []
+    assert say(client, chat, "Hello")[-1][0] == "done"
+
+
+def test_closing_the_connection_stops_the_answer_and_keeps_what_was_said(here, tmp_path):
+    app = app_of(here, chats.router)
+    base = resolve(f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf', context=4096)}", here.settings.home, ())
+    with TestClient(app) as client:
+        chat = client.post("/api/chats", json={"model": base.name}).json()["id"]
+
+    async def listen_to_one_token() -> Engines:
+        body = json.dumps({"content": "Hi", "max_tokens": 2048, "temperature": 0}).encode()
+        heard, requests = asyncio.Event(), iter([{"type": "http.request", "body": body}])
+
+        async def receive():
+            if request := next(requests, None):
+                return request
+            await heard.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            if b"event: token" in message.get("body", b""):
+                heard.set()
+
+        headers = [(b"content-type", b"application/json")]
+        path = f"/api/chats/{chat}/messages"
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+        async with app.router.lifespan_context(app) as state:
+            await app({**scope, "state": state}, receive, send)
+            async with state["engines"].using(base, None) as session:  # it is free again at once
+                return await asyncio.to_thread(session.engine.complete, [1, 2, 3], Sampling(max_tokens=4))
+
+    assert asyncio.run(listen_to_one_token())
+    with TestClient(app) as client:
+        user, answer = client.get(f"/api/chats/{chat}").json()["turns"]
+    assert user["content"] == "Hi"
+    assert 0 < len(answer["content"]) < 2000
+
+
+def test_two_engines_are_kept_and_the_one_not_used_for_longest_goes(here, tmp_path):
+    bases = [resolve(f"gguf:{tiny_gguf(tmp_path / f'{n}.gguf', seed=n)}", here.settings.home, ()) for n in range(3)]
+
+    async def use_all() -> tuple[list[int], list[int]]:
+        pool, pids = Engines(), []
+        for number in (0, 1, 0, 2):
+            async with pool.using(bases[number], None) as session:
+                pids.append(session.engine.pid)
+        await pool._ended()
+        alive = [pid for pid in pids if psutil.pid_exists(pid)]
+        await pool.close()
+        return pids, alive
+
+    pids, alive = asyncio.run(use_all())
+
+    first, _, again, third = pids
+    assert first == again
+    assert set(alive) == {first, third}
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_busy_engine_is_waited_for(here, tmp_path):
+    base = resolve(f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf')}", here.settings.home, ())
+
+    async def two_at_once() -> list[str]:
+        pool, order = Engines(), []
+
+        async def talk(name: str) -> None:
+            async with pool.using(base, None):
+                order.append(f"{name} begins")
+                await asyncio.sleep(0)
+                order.append(f"{name} ends")
+
+        await asyncio.gather(talk("one"), talk("two"))
+        await pool.close()
+        return order
+
+    assert asyncio.run(two_at_once()) == ["one begins", "one ends", "two begins", "two ends"]
+
+
+def test_an_idle_engine_is_unloaded(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 0)
+    base = resolve(f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf')}", here.settings.home, ())
+
+    async def use_once() -> int:
+        pool = Engines()
+        async with pool.using(base, None) as session:
+            pid = session.engine.pid
+        while pool._idle:
+            await asyncio.sleep(0)
+        await pool._ended()
+        return pid
+
+    assert not psutil.pid_exists(asyncio.run(use_once()))
+
+
+def test_the_web_process_loads_nothing_heavy():
+    heavy = ("torch", "transformers", "peft", "pyarrow", "numba")
+    probe = f"import sys, llmlora.api.chats, llmlora.api.models; sys.exit(any(one in sys.modules for one in {heavy}))"
+
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
