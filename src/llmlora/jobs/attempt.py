@@ -18,6 +18,7 @@ from typing import Any
 from llmlora.paths import Home, Run
 from llmlora.train.commit import STAGING, sweep
 
+WORKER = (sys.executable, "-I", "-m", "llmlora.jobs.worker")
 APPENDED = (Run(Path()).events.name, Run(Path()).log.name)
 # what a worker needs of our environment; secrets are not in it
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
@@ -81,7 +82,7 @@ class Process:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         with Run(self.out).log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "llmlora.jobs.worker"],
+                WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

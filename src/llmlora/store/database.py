@@ -69,6 +69,9 @@ class Database:
         except DBAPIError as error:
             self.close()
             raise StoreUnusable(_without_password(url), str(error.orig).strip().splitlines()[0]) from None
+        except StoreUnusable:
+            self.close()
+            raise
 
     def close(self) -> None:
         self.engine.dispose()
