@@ -305,6 +305,6 @@ def test_an_idle_engine_is_unloaded(here, tmp_path, monkeypatch):
 
 def test_the_web_process_loads_nothing_heavy():
     heavy = ("torch", "transformers", "peft", "pyarrow", "numba")
-    probe = f"import sys, llmlora.api.chats, llmlora.api.models; sys.exit(any(one in sys.modules for one in {heavy}))"
+    probe = f"import sys, llmlora.api.chats, llmlora.api.models, llmlora.api.system; sys.exit(any(one in sys.modules for one in {heavy}))"
 
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
