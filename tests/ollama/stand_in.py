@@ -29,6 +29,7 @@ class StandIn:
         self.gate = threading.Event()  # a download waits here before its last step
         self.gate.set()
         self.asked: list[tuple[str, Any]] = []
+        self.hosts: list[str] = []
         self.address = ""
 
     def answer(self, path: str) -> Iterator[bytes]:
@@ -54,6 +55,7 @@ def ollama_server() -> Iterator[StandIn]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("content-length", 0))
+            stand_in.hosts.append(self.headers["host"])
             stand_in.asked.append((self.path, json.loads(self.rfile.read(length) or b"null")))
             self.send_response(stand_in.status)
             for name, value in stand_in.headers.items():

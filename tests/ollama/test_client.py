@@ -128,7 +128,7 @@ def test_silence_is_unreachable(ollama, monkeypatch):
 )
 def test_addresses_that_are_no_ollamas_are_not_even_tried(address, monkeypatch):
     if address != "http://127.0.0.1:1":
-        monkeypatch.setattr(client.httpx, "Client", lambda **_: pytest.fail("it was tried"))
+        monkeypatch.setattr(client.httpx.Client, "send", lambda *_, **__: pytest.fail("it was tried"))
 
     with pytest.raises(OllamaUnreachable):
         client.version(address)
@@ -138,3 +138,22 @@ def test_a_proxy_of_the_environment_is_not_used(ollama, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
 
     assert client.version(ollama.address) == "0.36.1"
+
+
+def test_a_name_is_looked_up_once_and_its_addresses_are_tried_in_turn(ollama, monkeypatch):
+    port, real, asked = int(ollama.address.rpartition(":")[2]), client.socket.getaddrinfo, []
+
+    def look_up(host, *rest, **options):
+        if host != "ollama.example":
+            return real(host, *rest, **options)
+        asked.append(host)
+        safe, secret = ("127.0.0.9", "127.0.0.1"), ("169.254.169.254",)
+        return [(2, 1, 6, "", (number, port)) for number in (safe if len(asked) == 1 else secret)]
+
+    monkeypatch.setattr(client.socket, "getaddrinfo", look_up)
+
+    assert client.version(f"http://ollama.example:{port}") == "0.36.1"
+    assert asked == ["ollama.example"]
+    assert ollama.hosts == [f"ollama.example:{port}"]
+    with pytest.raises(OllamaUnreachable):
+        client.version(f"http://ollama.example:{port}")

@@ -9,7 +9,7 @@ a success only when its last line says so.
 import socket
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
@@ -104,12 +104,11 @@ def _answer(
     address: str, method: str, path: str, silence: float, body: dict[str, str] | None = None
 ) -> Iterator[httpx.Response]:
     """An open response with status 200."""
-    _refuse_secrets(address)
     timeout = httpx.Timeout(silence, connect=CONNECT_SECONDS)
     try:
         with (
             httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, headers=PLAIN) as client,
-            client.stream(method, address + path, json=body) as response,
+            closing(_send(client, address, method, path, body)) as response,
         ):
             if response.status_code != httpx.codes.OK:
                 raise OllamaFailed(_why(response))
@@ -118,15 +117,34 @@ def _answer(
         raise OllamaUnreachable(address) from None
 
 
-def _refuse_secrets(address: str) -> None:
-    """Raises OllamaUnreachable for an address that is no Ollama's: other schemes, link-local, cloud metadata."""
+def _send(client: httpx.Client, address: str, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
+    """The answer of the first of the host's addresses that takes the connection."""
+    url = httpx.URL(address + path)
+    for number in _numbers(address):  # connecting to the name would look it up again, and might find another
+        there, headers = url.copy_with(host=number), {"host": url.netloc.decode("ascii")}
+        asked = client.build_request(method, there, json=body, headers=headers, extensions={"sni_hostname": url.host})
+        try:
+            return client.send(asked, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            continue
+    raise OllamaUnreachable(address)
+
+
+def _numbers(address: str) -> list[str]:
+    """The numeric addresses of a host.
+
+    Raises:
+        OllamaUnreachable: it is no Ollama's: another scheme, link-local, a cloud's metadata.
+    """
     try:
         parts = urlsplit(address)
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError):
         raise OllamaUnreachable(address) from None
-    if parts.scheme not in ("http", "https") or any(_is_secret(str(where[4][0])) for where in found):
+    numbers = [str(where[4][0]) for where in found]
+    if parts.scheme not in ("http", "https") or any(map(_is_secret, numbers)):
         raise OllamaUnreachable(address)
+    return numbers
 
 
 def _is_secret(text: str) -> bool:
