@@ -45,10 +45,10 @@ The two edges (`cli/main.py`, `api/errors.py`) translate; nobody else prints.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from llmlora.text.catalogue import Language, say
 
@@ -59,10 +59,14 @@ class LlmloraError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    @classmethod
+    def code_of(cls) -> str:
+        """Stable name for machines: `model_not_found`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
     @property
     def code(self) -> str:
-        """Stable name for machines: `model_not_found`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        return self.code_of()
 
     def message(self, language: Language = "en") -> str:
         """What happened."""
@@ -74,6 +78,32 @@ class LlmloraError(Exception):
 
     def __str__(self) -> str:
         return self.message()
+
+    def to_json(self) -> dict[str, Any]:
+        """Code and facts, to be kept or sent, and said later in any language."""
+        return {"code": self.code, "facts": {name: _plain(fact) for name, fact in vars(self).items()}}
+
+
+def revive(told: Mapping[str, Any]) -> LlmloraError:
+    """The error that `to_json` has written down.
+
+    Raises:
+        KeyError: this version knows no such error.
+    """
+    kinds = {kind.code_of(): kind for kind in _all_kinds(LlmloraError)}
+    return kinds[told["code"]](**told["facts"])
+
+
+def _all_kinds(root: type[LlmloraError]) -> Iterator[type[LlmloraError]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _all_kinds(kind)
+
+
+def _plain(fact: object) -> object:
+    if isinstance(fact, Path):
+        return str(fact)
+    return list(fact) if isinstance(fact, Sequence) and not isinstance(fact, str) else fact
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from llmlora.api import models
+from llmlora.errors import OllamaFailed
 from llmlora.store import events, jobs
 from tests.api.app import app_of, context_at
 from tests.ollama.stand_in import ollama_server
@@ -153,7 +154,7 @@ def test_a_pull_is_a_job_whose_progress_is_told_until_it_is_over(client, here, m
 
 def test_a_pull_that_is_on_its_way_is_joined_and_a_failure_is_told_in_words(client, here, monkeypatch):
     first = jobs.submit(here.database, jobs.Request("pull", "far:8b", {"model": "far:8b"}))
-    error = {"code": "ollama_failed", "message": {"en": "no", "ja": "否"}, "hint": {"en": "h", "ja": "h"}}
+    error = OllamaFailed("no such model").to_json()
 
     def fail(connection, job_id, real=jobs.fetch):
         job = jobs.claim(connection, "me", ["pull"])
@@ -167,7 +168,7 @@ def test_a_pull_that_is_on_its_way_is_joined_and_a_failure_is_told_in_words(clie
 
     assert [line["id"] for line in told] == [first.id, first.id]
     assert told[-1]["state"] == "failed"
-    assert told[-1]["error"]["message"] == "否"
+    assert told[-1]["error"]["message"] == OllamaFailed("no such model").message("ja")
 
 
 def test_without_a_server_a_pull_is_refused_at_once(tmp_path):

@@ -47,8 +47,7 @@ def main() -> None:
         elif act == "die" or (act == "die at first" and not begin):
             os.kill(os.getpid(), signal.SIGKILL)
         elif act == "fail":
-            words = {"en": "No room", "ja": "空きがない"}
-            print(json.dumps({"error": {"code": task["code"], "message": words, "hint": words}}), flush=True)
+            print(json.dumps({"error": task["error"]}), flush=True)
             return
     tell("finished")
     print(json.dumps({"result": {"step": step, "loss": 1.0, "eval_loss": None}}), flush=True)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
+from llmlora.errors import DiskFull, NothingToTrain, OwnerGone
 from llmlora.jobs.runner import Runner, only_one
 from llmlora.jobs.supervised import Terms
 from llmlora.settings import Settings, read_settings
@@ -121,17 +122,17 @@ def test_rel_17_a_poison_job_fails_after_three_attempts_and_the_queue_goes_on(ru
 
     failed = run_to_state(runner, poison, *FINAL)
     assert (failed.state, failed.epoch, failed.error["code"]) == ("failed", 3, "worker_died")
-    assert "SIGKILL" in failed.error["message"]["en"]
+    assert failed.error["facts"] == {"how": "SIGKILL"}
 
 
 def test_a_refusal_fails_at_once_with_its_words(runner: Runner, database: Database):
-    failed = run_to_state(runner, submit(database, "fail", code="invalid_rows"), *FINAL)
+    failed = run_to_state(runner, submit(database, "fail", error=NothingToTrain(Path("x"), 8).to_json()), *FINAL)
 
-    assert (failed.state, failed.epoch, failed.error["code"]) == ("failed", 1, "invalid_rows")
+    assert (failed.state, failed.epoch, failed.error["code"]) == ("failed", 1, "nothing_to_train")
 
 
 def test_rel_04_a_full_disk_pauses_the_job(runner: Runner, database: Database):
-    paused = run_to_state(runner, submit(database, "fail", code="disk_full"), "paused", *FINAL)
+    paused = run_to_state(runner, submit(database, "fail", error=DiskFull(Path("x"), 9, 1).to_json()), "paused", *FINAL)
 
     assert (paused.state, paused.error["code"]) == ("paused", "disk_full")
 
@@ -204,7 +205,7 @@ def test_rel_09_a_runner_that_slept_finds_its_job_taken_and_spoils_nothing(
     zombie = worker_of(runner)
     with database.writing() as connection:  # the lease ran out while the runner was stopped
         connection.execute(update(job_table).values(lease_until=Now() - 1))
-        assert jobs.reap(connection, lambda _: None, {"code": "owner_gone", "message": {}, "hint": {}})
+        assert jobs.reap(connection, lambda _: None, OwnerGone().to_json())
     second = Runner(database, settings, QUICK, "second")
     run_until(second, lambda: fetch(database, one).checkpoint_step == 2)
 

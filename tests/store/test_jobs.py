@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import update
 
-from llmlora.errors import JobConflict, KeyReused
+from llmlora.errors import JobConflict, KeyReused, WorkerDied
 from llmlora.jobs.owner import is_gone, me
 from llmlora.store import events, jobs
 from llmlora.store.database import Database, Now
@@ -14,7 +14,7 @@ from llmlora.store.jobs import ACTIVE, FINAL, MAX_ATTEMPTS, Job, Request
 from llmlora.store.tables import job as job_table
 
 WORK = Request("train", "a job", {"recipe": {"rank": 8}})
-ERROR = {"code": "worker_died", "message": {}, "hint": {}}
+ERROR = WorkerDied("SIGKILL").to_json()
 
 
 def claim(database: Database, owner: str = "me") -> Job | None:

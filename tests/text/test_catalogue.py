@@ -1,6 +1,7 @@
 """The two catalogues say the same things."""
 
 import dataclasses
+import json
 import string
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmlora import errors
-from llmlora.errors import LlmloraError
+from llmlora.errors import LlmloraError, revive
 from llmlora.recipe import Recipe
 from llmlora.text.catalogue import catalogue, say
 
@@ -45,6 +46,15 @@ def test_every_error_has_a_message_and_a_hint_from_its_facts(kind, language):
 
     assert error.message(language) and error.hint(language)
     assert all(f"<{name}>" in error.message(language) + error.hint(language) for name in names)
+
+
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
+def test_every_error_can_be_kept_and_said_later(kind):
+    error = kind(*(f"<{field.name}>" for field in dataclasses.fields(kind)))
+
+    again = revive(json.loads(json.dumps(error.to_json())))
+
+    assert (type(again), again.message("ja"), again.hint("ja")) == (kind, error.message("ja"), error.hint("ja"))
 
 
 def test_every_error_is_drawn_in_the_tree():

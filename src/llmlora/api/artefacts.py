@@ -12,7 +12,7 @@ from llmlora.adapter import base_name_of
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.errors import Problem
 from llmlora.api.jobs import job_of, problem_of
-from llmlora.api.labels import Id
+from llmlora.api.labels import Id, file_name
 from llmlora.errors import JobConflict, NotFound
 from llmlora.export.adapter import export_adapter
 from llmlora.files import replacing
@@ -67,7 +67,7 @@ def download_artefact(here: Here, job_id: Id, name: Artefact) -> FileResponse:
         adapter_gguf(here, one)
     if not path.exists():
         raise NotFound("artefact", name)
-    return FileResponse(path, media_type="application/octet-stream", filename=f"{one.name}-{name}")
+    return FileResponse(path, media_type="application/octet-stream", filename=file_name(one.name, f"-{name}"))
 
 
 @router.post("/exports", status_code=201)

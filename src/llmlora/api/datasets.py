@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from llmlora.api.context import Context, Here
-from llmlora.api.labels import Id, Label
+from llmlora.api.labels import Id, Label, file_name
 from llmlora.errors import DatasetInUse, NotFound, TooLarge
 from llmlora.files import full_disk_as_error, need_room, sync
 from llmlora.store import datasets as store
@@ -223,8 +223,8 @@ def delete_dataset(here: Here, dataset_id: Id) -> Response:
 def download_dataset(here: Here, dataset_id: Id) -> FileResponse:
     """The file as it was sent."""
     one = _fetch(here, dataset_id)
-    suffix = "" if one.name.endswith(f".{one.report['format']}") else f".{one.report['format']}"
-    return FileResponse(path_of(here, one), media_type="application/octet-stream", filename=f"{one.name}{suffix}")
+    name = file_name(one.name, f".{one.report['format']}")
+    return FileResponse(path_of(here, one), media_type="application/octet-stream", filename=name)
 
 
 @router.get("/{dataset_id}/check")

@@ -57,10 +57,14 @@ class ErrorBody(BaseModel):
     error: Problem
 
 
+def problem(error: LlmloraError, language: Language) -> Problem:
+    """An error of ours in the reader's language."""
+    return Problem(code=error.code, message=error.message(language), hint=error.hint(language))
+
+
 def error_response(error: LlmloraError, language: Language) -> JSONResponse:
     """The answer that an error of ours becomes."""
-    problem = Problem(code=error.code, message=error.message(language), hint=error.hint(language))
-    return _response(STATUS.get(type(error), OTHERWISE), problem)
+    return _response(STATUS.get(type(error), OTHERWISE), problem(error, language))
 
 
 def plain_response(status: int, code: str, language: Language, **facts: object) -> JSONResponse:
@@ -96,5 +100,5 @@ def _field(detail: Any) -> Field:
     return Field(field=".".join(str(part) for part in detail["loc"][1:]), problem=str(detail["msg"])[:500])
 
 
-def _response(status: int, problem: Problem) -> JSONResponse:
-    return JSONResponse({"error": problem.model_dump()}, status)
+def _response(status: int, body: Problem) -> JSONResponse:
+    return JSONResponse({"error": body.model_dump()}, status)

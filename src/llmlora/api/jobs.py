@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.datasets import path_of
-from llmlora.api.errors import Problem
+from llmlora.api.errors import Problem, problem
 from llmlora.api.labels import Id, Label
-from llmlora.errors import NotFound
+from llmlora.errors import NotFound, revive
 from llmlora.model.describe import describe
 from llmlora.model.source import resolve
 from llmlora.paths import Run
@@ -303,7 +303,7 @@ def problem_of(error: dict[str, Any] | None, reader: Language) -> Problem | None
     """A kept error in the reader's language."""
     if error is None:
         return None
-    return Problem(code=error["code"], message=error["message"][reader], hint=error["hint"][reader])
+    return problem(revive(error), reader)
 
 
 def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What a request may call things."""
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -13,6 +14,12 @@ def _harmless(text: str) -> str:
     if any(letter in BIDI or unicodedata.category(letter) == "Cc" for letter in text):
         raise ValueError("no control characters, and none that turn the direction of writing")
     return unicodedata.normalize("NFC", text)
+
+
+def file_name(label: str, ending: str) -> str:
+    """What a download is called: the label without what separates directories."""
+    name = re.sub(r"[/\\:]", "_", label)
+    return name if name.endswith(ending) else f"{name}{ending}"
 
 
 # A name is only a label: it is shown in lists and logs, and never becomes a path.

@@ -19,6 +19,7 @@ from llmlora.paths import Home, Run
 from llmlora.train.commit import STAGING, sweep
 
 WORKER = (sys.executable, "-I", "-m", "llmlora.jobs.worker")
+LOG_BYTES = 65536
 APPENDED = (Run(Path()).events.name, Run(Path()).log.name)
 # what a worker needs of our environment; secrets are not in it
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
@@ -81,6 +82,7 @@ class Process:
         self.out = Path(task["out"])
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         with Run(self.out).log.open("ab") as log:
+            self._log_begin = log.tell()
             self._process = subprocess.Popen(
                 WORKER,
                 stdin=subprocess.PIPE,
@@ -111,6 +113,12 @@ class Process:
             outcome: dict[str, Any] = json.loads(lines[-1])
             return outcome
         return {}
+
+    def log(self) -> str:
+        """The end of what it has printed."""
+        with Run(self.out).log.open("rb") as log:
+            log.seek(max(self._log_begin, log.seek(0, os.SEEK_END) - LOG_BYTES))
+            return log.read().decode("utf-8", "replace")
 
     def signal(self, number: int) -> None:
         """Tell the worker and everything it has started."""

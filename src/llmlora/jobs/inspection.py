@@ -5,28 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmlora.child import ChildDiedError, JsonChild
-from llmlora.errors import InspectionFailed, LlmloraError
+from llmlora.errors import InspectionFailed, revive
 from llmlora.settings import Settings
-from llmlora.text.catalogue import Language
 
 ANSWER_SECONDS = 120.0
-
-
-@dataclass(eq=False)
-class Told(LlmloraError):
-    """An error that a child has told: its code and words are already there."""
-
-    told: dict[str, Any]
-
-    @property
-    def code(self) -> str:
-        return str(self.told["code"])
-
-    def message(self, language: Language = "en") -> str:
-        return str(self.told["message"][language])
-
-    def hint(self, language: Language = "en") -> str:
-        return str(self.told["hint"][language])
 
 
 @dataclass
@@ -41,7 +23,7 @@ class Inspection:
         """The answer to a question of `inspection_child.ANSWERS`.
 
         Raises:
-            Told: the answer is an error.
+            LlmloraError: the answer is this error.
             InspectionFailed: there was none in time, or the child died of the question.
         """
         with self._turn:
@@ -56,7 +38,7 @@ class Inspection:
                 self._end()
                 raise InspectionFailed(str(error)) from None
         if "error" in answer:
-            raise Told(answer["error"])
+            raise revive(answer["error"])
         told: dict[str, Any] = answer["answer"]
         return told
 

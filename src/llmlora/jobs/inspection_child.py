@@ -16,7 +16,6 @@ from typing import Any
 
 from llmlora.child import die_with_parent
 from llmlora.errors import LlmloraError
-from llmlora.jobs.worker import error_json
 from llmlora.paths import Home
 
 Question = dict[str, Any]
@@ -36,7 +35,7 @@ def main() -> None:
         try:
             answer = {"answer": ANSWERS[question.pop("ask")](inspector, **question)}
         except LlmloraError as error:
-            answer = {"error": error_json(error)}
+            answer = {"error": error.to_json()}
         protocol.write(json.dumps(answer, ensure_ascii=False) + "\n")
         protocol.flush()
 

@@ -18,7 +18,6 @@ from llmlora.child import die_with_parent
 from llmlora.errors import LlmloraError, OwnerGone
 from llmlora.jobs.owner import is_gone, me
 from llmlora.jobs.supervised import Supervised, Terms
-from llmlora.jobs.worker import error_json
 from llmlora.paths import Home
 from llmlora.settings import Settings, read_settings
 from llmlora.store import jobs
@@ -99,7 +98,7 @@ class Runner:
             if not jobs.any_active(connection, besides=self.owner):
                 return
         with self.database.writing() as connection:
-            for job in jobs.reap(connection, gone, error_json(OwnerGone())):
+            for job in jobs.reap(connection, gone, OwnerGone().to_json()):
                 log.warning("job %s: its runner is gone", job.id)
 
 

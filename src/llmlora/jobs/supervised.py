@@ -1,26 +1,32 @@
 """A job that is being done here: its process watched, its events copied, people's wishes passed on."""
 
+import json
 import logging
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from llmlora.errors import Stalled, WorkerDied
+import psutil
+
+from llmlora.errors import DiskFull, OutOfMemory, Stalled, WorkerDied
 from llmlora.jobs import mirror
 from llmlora.jobs.attempt import Process, keep_only, make_directory
-from llmlora.jobs.worker import error_json, out_of_memory
 from llmlora.paths import Home, Run
+from llmlora.recipe import Recipe
 from llmlora.store import events, jobs
 from llmlora.store.database import Database, Now
 from llmlora.store.events import Line
 from llmlora.store.jobs import Desired, Job
 
-DISK_FULL = "disk_full"
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
+# of Python, of torch on a CPU and on a GPU, and of C++
+NO_MEMORY = re.compile(r"^MemoryError|can't allocate memory|out of memory|std::bad_alloc", re.MULTILINE)
 log = logging.getLogger("llmlora.runner")
 
 
@@ -110,12 +116,14 @@ class Supervised:
                 values["total_steps"] = mirror.value_of(line, "total_steps")
             if line.kind == "step":
                 values["step"] = line.step
+            if line.kind in ("step", "progress"):
                 self._moved()
             if line.kind == "saved" and line.step > self.job.checkpoint_step:
                 values |= {"checkpoint_step": line.step, "attempt": 0}  # it got further: count anew
         return values or {"step": self.job.step}
 
     def _moved(self) -> None:
+        """It is alive; several lines at once were one move."""
         now = self.terms.clock()
         self.paces = [*self.paces[-50:], now - self.moved_at]
         self.moved_at = now
@@ -167,18 +175,24 @@ class Supervised:
             elif shutting_down or "interrupted" in outcome:
                 again = {"state": "queued", "owner": None, "attempt": max(0, self.job.attempt - 1)}
                 jobs.write(connection, self.job.id, self.job.epoch, **again)
-            elif _kernel_kills() > self.kills_before and code == -signal.SIGKILL:
-                self._fail(connection, error_json(out_of_memory(self.out, self.task.get("recipe", {}))))
+            elif self._wanted_memory(code):
+                self._fail(connection, out_of_memory(self.out, self.task.get("recipe", {})).to_json())
             else:
-                error = error_json(self.stalled or WorkerDied(_how(code)))
+                error = (self.stalled or WorkerDied(_how(code))).to_json()
                 wait = self.terms.retry * 2 ** (self.job.attempt - 1)
                 jobs.give_up(connection, self.job, error, wait)
         if "result" in outcome:
             keep_only(self.home, self.job.id, self.job.epoch)
 
+    def _wanted_memory(self, code: int) -> bool:
+        """Whether it died for want of memory: the kernel killed it, or it said so in one of the usual ways."""
+        if code == -signal.SIGKILL:
+            return _kernel_kills() > self.kills_before
+        return NO_MEMORY.search(self.process.log()) is not None
+
     def _fail(self, connection: Any, error: dict[str, Any]) -> None:
         """A full disk is waited for by pausing, everything else is a failure: the same again would fail again."""
-        if error["code"] == DISK_FULL:
+        if error["code"] == DiskFull.code_of():
             self._end(connection, "paused", error=error, desired="pause")
         else:
             self._end(connection, "failed", error=error)
@@ -187,6 +201,16 @@ class Supervised:
         if state in jobs.FINAL:
             values["finished_at"] = Now()
         jobs.write(connection, self.job.id, self.job.epoch, state=state, owner=None, **values)
+
+
+def out_of_memory(out: Path, recipe: dict[str, Any]) -> OutOfMemory:
+    """The numbers of the plan, and the knobs to turn."""
+    needed = 0
+    with suppress(OSError, ValueError, KeyError, TypeError):  # it died before it had a plan
+        needed = json.loads(Run(out).plan.read_text("utf-8"))["plan"]["memory"] // 2**20
+    fields = Recipe.model_fields
+    knobs = {name: recipe.get(name, fields[name].default) for name in ("batch_size", "max_length", "rank")}
+    return OutOfMemory(needed_mb=needed, available_mb=psutil.virtual_memory().available // 2**20, **knobs)
 
 
 def _how(code: int) -> str:

@@ -2,8 +2,8 @@
 
     python -I -m llmlora.jobs.worker       the task as one JSON line on standard input, which then stays open
 
-The last line on standard output is the outcome: {"result": …}, {"interrupted": true} or {"error": {code, message,
-hint}} with both languages. SIGTERM asks for the end after the step at hand; when the runner dies, so does this process.
+The last line on standard output is the outcome: {"result": …}, {"interrupted": true} or {"error": {code, facts}}.
+SIGTERM asks for the end after the step at hand; when the runner dies, so does this process.
 """
 
 import faulthandler
@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.child import die_with_parent
-from llmlora.errors import LlmloraError, OutOfMemory
+from llmlora.errors import LlmloraError
 from llmlora.paths import Home, Run
-from llmlora.text.catalogue import LANGUAGES
 
 NICENESS = 10  # the interface stays quick while all cores train
 OOM_SCORE = 500  # when memory runs out, the kernel ends this process and not the server
@@ -75,25 +74,12 @@ def train(task: Task, tell: Tell, stop: Stop) -> Task | None:  # noqa: ARG001 - 
     return {name: facts[name] for name in ("step", "loss", "eval_loss")}
 
 
-def error_json(error: LlmloraError) -> Task:
-    """An error to be kept: its code and its words in every language."""
-    return {
-        "code": error.code,
-        "message": {language: error.message(language) for language in LANGUAGES},
-        "hint": {language: error.hint(language) for language in LANGUAGES},
-    }
-
-
 def _outcome(task: Task, stop: Stop) -> Task:
     module, _, name = DOERS[task["kind"]].partition(":")
     try:
         result = getattr(import_module(module), name)(task, _teller(Run(Path(task["out"])).events), stop)
     except LlmloraError as error:
-        return {"error": error_json(error)}
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        return {"error": error_json(_out_of_memory(task))}
+        return {"error": error.to_json()}
     return {"interrupted": True} if result is None else {"result": result}
 
 
@@ -103,31 +89,6 @@ def _teller(path: Path) -> Tell:
             file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
     return tell
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch says it in words: "DefaultCPUAllocator: can't allocate memory", "CUDA out of memory"."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or "allocate memory" in words or "out of memory" in words
-
-
-def _out_of_memory(task: Task) -> OutOfMemory:
-    return out_of_memory(Path(task["out"]), task.get("recipe", {}))
-
-
-def out_of_memory(out: Path, recipe: Task) -> OutOfMemory:
-    """The error of a run that got no more memory, with the numbers of its plan and the knobs to turn."""
-    import psutil  # noqa: PLC0415
-
-    from llmlora.recipe import Recipe  # noqa: PLC0415
-
-    needed = 0
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        needed = json.loads(Run(out).plan.read_text("utf-8"))["plan"]["memory"] // 2**20
-    knobs = {
-        name: recipe.get(name) or Recipe.model_fields[name].default for name in ("batch_size", "max_length", "rank")
-    }
-    return OutOfMemory(needed_mb=needed, available_mb=psutil.virtual_memory().available // 2**20, **knobs)
 
 
 def _end_with_input() -> None:

@@ -1,0 +1,194 @@
+"""Data sets by API: what people send is checked, kept under names of ours, and shown as the model will see it."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llmlora.api import datasets
+from llmlora.store import jobs
+from tests.api.app import app_of, context_at
+
+BYTES = {"content-type": "application/octet-stream"}
+CSV = "質問,回答\n日本の首都は?,東京です。\n空の色は?,青です。\n"
+SMOL = "sample:smollm2-135m"
+
+
+@pytest.fixture
+def here(tmp_path: Path):
+    with closing(context_at(tmp_path)) as context:
+        yield context
+
+
+@pytest.fixture
+def client(here):
+    with TestClient(app_of(here, datasets.router), headers={"accept-language": "en"}) as running:
+        yield running
+
+
+def lines(count: int) -> bytes:
+    return "\n".join(json.dumps({"instruction": f"q{n}", "output": f"a{n}"}) for n in range(count)).encode()
+
+
+def upload(client: TestClient, content: bytes, name: str = "mine") -> dict:
+    response = client.post("/api/datasets/upload", params={"name": name}, content=content, headers=BYTES)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def files_below(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_an_uploaded_file_is_checked_and_listed(client):
+    made = upload(client, lines(3))
+
+    assert (made["name"], made["version"], made["rows"], made["problems"]) == ("mine", 1, 3, 0)
+    assert made["report"]["format"] == "jsonl"
+    assert [one["id"] for one in client.get("/api/datasets").json()] == [made["id"]]
+    assert client.get(f"/api/datasets/{made['id']}").json() == made
+
+
+def test_rows_in_the_request_become_a_data_set(client):
+    rows = [{"prompt": "春は", "completion": "あけぼの"}]
+
+    made = client.post("/api/datasets", json={"name": "rows", "rows": rows}).json()
+
+    page = client.get(f"/api/datasets/{made['id']}/rows").json()
+    assert page["total"] == 1
+    assert [turn["content"] for turn in page["rows"][0]["turns"]] == ["春は", "あけぼの"]
+
+
+def test_rows_come_in_pages(client):
+    made = upload(client, lines(7))
+
+    page = client.get(f"/api/datasets/{made['id']}/rows", params={"offset": 5, "limit": 5}).json()
+
+    assert [row["row"] for row in page["rows"]] == [6, 7]
+
+
+def test_the_tokens_of_a_row_are_shown_with_what_is_trained(client):
+    made = upload(client, lines(2))
+
+    page = client.get(f"/api/datasets/{made['id']}/tokens", params={"model": SMOL, "limit": 1}).json()
+
+    (row,) = page["rows"]
+    trained = "".join(piece for piece, learned in zip(row["pieces"], row["trained"], strict=True) if learned)
+    assert trained == "a0<|im_end|>"
+    assert len(row["ids"]) == len(row["pieces"])
+
+
+def test_the_check_with_a_model_counts_tokens(client):
+    made = upload(client, lines(4))
+
+    report = client.get(f"/api/datasets/{made['id']}/check", params={"model": SMOL}).json()
+
+    assert report["tokens"]["rows"] == 4
+    assert made["report"]["tokens"] is None
+
+
+def test_a_new_version_takes_the_place_of_the_old_and_both_files_stay(client, here):
+    made = upload(client, lines(2))
+
+    newer = client.put(f"/api/datasets/{made['id']}/file", content=lines(5), headers=BYTES).json()
+
+    assert (newer["version"], newer["rows"], newer["name"]) == (2, 5, "mine")
+    assert len(files_below(here.settings.home.datasets)) == 2
+
+
+def test_the_file_comes_back_as_it_was_sent(client):
+    made = upload(client, lines(2), "日本語 / 名前")
+
+    response = client.get(f"/api/datasets/{made['id']}/file")
+
+    assert response.content == lines(2)
+    assert quote("日本語 _ 名前.jsonl") in response.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\1\2\3" * 100, b"no,rows\n"])
+def test_what_is_no_data_is_refused_and_forgotten(client, here, content: bytes):
+    response = client.post("/api/datasets/upload", params={"name": "x"}, content=content, headers=BYTES)
+
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "data_unreadable"
+    assert files_below(here.settings.home.datasets) == []
+    assert client.get("/api/datasets").json() == []
+
+
+def test_a_refused_new_version_leaves_the_old_one(client):
+    made = upload(client, lines(2))
+
+    refused = client.put(f"/api/datasets/{made['id']}/file", content=b"\0\0", headers=BYTES)
+
+    assert refused.status_code == 422
+    assert client.get(f"/api/datasets/{made['id']}").json() == made
+
+
+def test_sec_07_an_upload_that_is_too_large_stops_at_the_limit(client, here, monkeypatch):
+    monkeypatch.setattr(datasets, "MAX_UPLOAD_MB", 1)
+
+    response = client.post("/api/datasets/upload", params={"name": "x"}, content=b"x" * (2**20 + 1), headers=BYTES)
+
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "too_large"
+    assert files_below(here.settings.home.datasets) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(client, here, monkeypatch):
+    monkeypatch.setattr(datasets, "RESERVE_BYTES", 2**60)
+
+    response = client.post("/api/datasets/upload", params={"name": "x"}, content=lines(2), headers=BYTES)
+
+    assert response.status_code == 507
+    assert response.json()["error"]["code"] == "disk_full"
+    assert files_below(here.settings.home.datasets) == []
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.one_of(
+        st.sampled_from(
+            ["../../x", "..\\x", "%2e%2e%2f", "//etc/passwd", "C:x", "CON", "a\0b", "a" * 300, "\u202egnp"]
+        ),
+        st.text(),
+    )
+)
+def test_sec_08_a_name_is_only_a_label(client, here, name: str):
+    response = client.post("/api/datasets", json={"name": name, "rows": [{"text": "x"}]})
+
+    assert response.status_code in (201, 422)
+    assert {path.name for path in files_below(here.settings.home.datasets)} <= {"rows"}
+
+
+def test_a_data_set_that_a_job_needs_stays(client, here):
+    made = upload(client, lines(2))
+    job = jobs.submit(here.database, jobs.Request("train", "hungry", {"recipe": {}}, made["id"]))
+
+    refused = client.delete(f"/api/datasets/{made['id']}")
+
+    assert refused.status_code == 409
+    assert "hungry" in refused.json()["error"]["message"]
+    with here.database.writing() as connection:
+        jobs.want(connection, job.id, "cancel")
+    assert client.delete(f"/api/datasets/{made['id']}").status_code == 204
+    assert client.get(f"/api/datasets/{made['id']}").json()["error"]["code"] == "not_found"
+    assert files_below(here.settings.home.datasets) == []
+
+
+def test_renaming_changes_the_name_alone(client):
+    made = upload(client, lines(2))
+
+    renamed = client.patch(f"/api/datasets/{made['id']}", json={"name": "　新しい名前 "}).json()
+
+    assert renamed["name"] == "新しい名前"
+    assert renamed["sha256"] == made["sha256"]
+
+
+@pytest.mark.parametrize("path", ["", "/rows", "/file", "/check", "/tokens?model=x"])
+def test_unknown_ids_are_not_found(client, path: str):
+    assert client.get(f"/api/datasets/nosuch{path}").status_code == 404

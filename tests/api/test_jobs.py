@@ -1,0 +1,183 @@
+"""Training jobs by API: planned, started, followed, steered, and their results fetched."""
+
+import io
+import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from llmlora.api import artefacts, datasets, jobs
+from llmlora.api.jobs import thin
+from llmlora.jobs.runner import Runner
+from llmlora.store import events
+from llmlora.store import jobs as queue
+from llmlora.store.events import Line
+from tests.api.app import app_of, context_at
+from tests.tiny import tiny_gguf
+
+
+@pytest.fixture
+def here(tmp_path: Path):
+    with closing(context_at(tmp_path)) as context:
+        yield context
+
+
+@pytest.fixture
+def client(here):
+    app = app_of(here, datasets.router, jobs.router, artefacts.router)
+    with TestClient(app, headers={"accept-language": "en"}) as running:
+        yield running
+
+
+@pytest.fixture
+def asked(client, tmp_path: Path) -> dict:
+    """A request for a short run of a tiny model."""
+    tiny_gguf(tmp_path / "tiny.gguf", "llama")
+    rows = [{"instruction": f"What is {n}?", "output": f"It is {n}."} for n in range(12)]
+    dataset = client.post("/api/datasets", json={"name": "rows", "rows": rows}).json()
+    recipe = {"model": f"gguf:{tmp_path}/tiny.gguf", "rank": 4, "steps": 4, "max_length": 64, "save_every": 2}
+    return {"name": "tiny", "dataset_id": dataset["id"], "recipe": recipe}
+
+
+def run_to_end(here, job_id: str) -> None:
+    runner = Runner(here.database, here.settings)
+    while True:
+        runner.tick()
+        with here.database.reading() as connection:
+            if queue.fetch(connection, job_id).state in queue.FINAL:
+                return
+
+
+def test_a_plan_says_what_a_run_will_need_and_which_rules_were_applied(client, asked):
+    plan = client.post("/api/training/plan", json={name: asked[name] for name in ("dataset_id", "recipe")}).json()
+
+    assert plan["plan"]["total_steps"] == 4
+    assert plan["recipe"]["learning_rate"] > 0
+    assert plan["recipe"]["alpha"] == 8
+    assert "data" not in plan["recipe"]
+    assert plan["rows"] + plan["eval_rows"] == 12
+
+
+def test_a_job_from_the_request_to_the_adapter(client, here, asked):
+    made = client.post("/api/training/jobs", json=asked)
+    assert made.status_code == 201, made.text
+    job_id = made.json()["id"]
+    assert made.json()["progress"]["state"] == "queued"
+    assert client.get(f"/api/training/jobs/{job_id}/artefacts").json()["error"]["code"] == "job_conflict"
+
+    run_to_end(here, job_id)
+
+    job = client.get(f"/api/training/jobs/{job_id}").json()
+    assert job["progress"]["state"] == "succeeded", job
+    assert job["result"]["step"] == job["progress"]["step"] == 4
+    assert client.get(f"/api/training/jobs/{job_id}/progress").json() == job["progress"]
+    metrics = client.get(f"/api/training/jobs/{job_id}/metrics").json()
+    assert [point["step"] for point in metrics["steps"]] == [1, 2, 3, 4]
+    assert [point["step"] for point in client.get(f"/api/training/jobs/{job_id}/checkpoints").json()] == [2, 4]
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/api/training/jobs/{job_id}/artefacts/adapter.zip").content))
+    assert "adapter_model.safetensors" in archive.namelist()
+    assert client.get(f"/api/training/jobs/{job_id}/artefacts/adapter.gguf").content[:4] == b"GGUF"
+    assert client.get(f"/api/training/jobs/{job_id}/artefacts/merged.gguf").status_code == 404
+
+    export = client.post(f"/api/training/jobs/{job_id}/exports").json()
+    assert client.post(f"/api/training/jobs/{job_id}/exports").json()["id"] == export["id"]
+    run_to_end(here, export["id"])
+
+    (done,) = client.get(f"/api/training/jobs/{job_id}/exports").json()
+    assert done["state"] == "succeeded", done
+    assert done["done"] == done["total"] == len(done["report"]["tensors"])
+    assert client.get(f"/api/training/jobs/{job_id}/artefacts/merged.gguf").content[:4] == b"GGUF"
+    assert all(one["bytes"] for one in client.get(f"/api/training/jobs/{job_id}/artefacts").json())
+
+    assert client.delete(f"/api/training/jobs/{job_id}").status_code == 204
+    assert not here.settings.home.job(job_id).exists()
+
+
+def test_rel_13_one_key_makes_one_job_and_another_body_is_refused(client, asked):
+    def submit(_: int) -> str:
+        return client.post("/api/training/jobs", json=asked, headers={"idempotency-key": "k"}).json()["id"]
+
+    with ThreadPoolExecutor(20) as pool:
+        assert len(set(pool.map(submit, range(20)))) == 1
+    other = client.post("/api/training/jobs", json={**asked, "name": "other"}, headers={"idempotency-key": "k"})
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "key_reused")
+
+
+def test_jobs_are_steered(client, asked):
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+
+    states = [
+        client.post(f"/api/training/jobs/{job_id}/{wish}").json()["progress"]["state"]
+        for wish in ("pause", "resume", "cancel", "cancel", "retry")
+    ]
+
+    assert states == ["paused", "queued", "cancelled", "cancelled", "queued"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "code"),
+    [
+        ({"recipe": {"model": "sample:nosuch"}}, 404, "model_not_found"),
+        ({"recipe": {"model": "gguf:/etc/passwd"}}, 422, "gguf_error"),
+        ({"recipe": {"rank": 8}}, 422, "invalid_request"),
+        ({"recipe": {"model": "x", "rank": 100_000}}, 422, "invalid_request"),
+        ({"recipe": {"model": "x", "data": "/etc/passwd"}}, 422, "invalid_request"),
+        ({"recipe": {"model": "x", "trust_remote_code": True}}, 422, "invalid_request"),
+        ({"dataset_id": "nosuch"}, 404, "not_found"),
+        ({"name": "a\u202eb"}, 422, "invalid_request"),
+    ],
+)
+def test_sec_17_what_is_not_a_recipe_is_refused(client, asked, wrong: dict, status: int, code: str):
+    response = client.post("/api/training/jobs", json={**asked, **wrong})
+
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert client.get("/api/training/jobs").json() == []
+
+
+def test_a_failed_job_says_why_in_the_readers_language(client, here, asked):
+    here.settings.home.datasets.joinpath(asked["dataset_id"], "v1", "rows").write_text('{"instruction": "no answer"}')
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+
+    run_to_end(here, job_id)
+
+    problem = client.get(f"/api/training/jobs/{job_id}").json()["progress"]["error"]
+    japanese = client.get(f"/api/training/jobs/{job_id}", headers={"accept-language": "ja"}).json()["progress"]["error"]
+    assert problem["code"] == japanese["code"] == "invalid_rows"
+    assert problem["message"] != japanese["message"]
+
+
+def test_rel_10_a_job_without_memory_fails_with_the_knobs_to_turn(client, here, asked):
+    here.settings = replace(here.settings, memory_limit_mb=300)
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+
+    run_to_end(here, job_id)
+
+    problem = client.get(f"/api/training/jobs/{job_id}").json()["progress"]["error"]
+    assert problem["code"] == "out_of_memory"
+    assert "batch size" in problem["hint"]
+
+
+def test_long_curves_keep_their_peaks():
+    steps = [{"step": n, "loss": 100.0 if n == 5003 else float(n % 7)} for n in range(10_000)]
+
+    thinned = thin(steps, 100)
+
+    assert len(thinned) <= 100
+    assert 100.0 in [step["loss"] for step in thinned]
+    assert (thinned[0]["step"], thinned[-1]["step"]) == (0, 9999)
+    assert [step["step"] for step in thinned] == sorted(step["step"] for step in thinned)
+
+
+def test_the_log_and_the_samples_are_shown(client, here, asked):
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+    assert client.get(f"/api/training/jobs/{job_id}/log").json() == {"text": "", "truncated": False}
+    body = json.dumps({"event": "sampled", "step": 2, "seconds": 1.0, "prompt": "p", "answer": "a"})
+    with here.database.writing() as connection:
+        events.append(connection, job_id, [Line("sampled", 2, body)])
+
+    assert client.get(f"/api/training/jobs/{job_id}/samples").json() == [{"step": 2, "prompt": "p", "answer": "a"}]
