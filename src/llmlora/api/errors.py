@@ -89,11 +89,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> JSONResponse:
-        codes = {404: "no_such_page", 405: "method_not_allowed", 413: "too_large", 415: "wrong_content_type"}
+        codes = {
+            401: "no_token",
+            429: "too_many_tries",
+            404: "no_such_page",
+            405: "method_not_allowed",
+            413: "too_large",
+            415: "wrong_content_type",
+        }
         code = codes.get(error.status_code, "refused")
         response = plain_response(error.status_code, code, language_of(request))
         response.headers.update(error.headers or {})
         return response
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, _: Exception) -> JSONResponse:
+        return plain_response(500, "unforeseen", language_of(request))
 
 
 def _field(detail: Any) -> Field:

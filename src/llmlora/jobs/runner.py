@@ -133,7 +133,8 @@ def only_one(home: Home, stop: threading.Event) -> Iterator[None]:
 def main() -> None:
     """Run until SIGTERM."""
     die_with_parent()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s runner %(message)s")
+    logging.basicConfig(format="%(asctime)s runner %(message)s")
+    log.setLevel(logging.INFO)
     settings, stop = read_settings(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

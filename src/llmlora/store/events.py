@@ -52,11 +52,6 @@ def newest(connection: Connection) -> int:
     return int(connection.execute(select(func.max(event.c.seq))).scalar() or 0)
 
 
-def oldest(connection: Connection) -> int:
-    """The number of the oldest event that is kept."""
-    return int(connection.execute(select(func.min(event.c.seq))).scalar() or 0)
-
-
 def after(connection: Connection, seq: int, limit: int, job_id: str | None = None) -> list[Event]:
     """At most `limit` events after `seq`, of one job if it is given."""
     query = select(event).where(event.c.seq > seq).order_by(event.c.seq).limit(limit)

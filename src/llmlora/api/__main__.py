@@ -1,0 +1,48 @@
+"""The web process: `python -I -m llmlora.api --fd N`, with a socket that its parent listens on.
+
+The parent keeps the socket: while this process is started again, connections wait instead of being refused.
+"""
+
+import socket
+import sys
+from argparse import ArgumentParser
+
+import uvicorn
+
+from llmlora.api.app import create_server
+from llmlora.api.context import Context
+from llmlora.child import die_with_parent
+from llmlora.errors import LlmloraError
+from llmlora.settings import read_settings
+from llmlora.store.database import Database
+
+SHUTDOWN_SECONDS = 3
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    die_with_parent()
+    parser = ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--allowed-host", action="append", default=[])
+    arguments = parser.parse_args()
+    settings = read_settings()
+    try:
+        context = Context(settings, Database(settings.database_url))
+    except LlmloraError as error:
+        sys.exit(f"{error.message(settings.language)} {error.hint(settings.language)}")
+    app = create_server(context, frozenset(arguments.allowed_host))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        h11_max_incomplete_event_size=65536,
+        proxy_headers=False,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=arguments.fd)])
+
+
+if __name__ == "__main__":
+    main()
