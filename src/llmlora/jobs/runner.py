@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.child import die_with_parent
-from llmlora.errors import LlmloraError, OwnerGone
+from llmlora.errors import LlmloraError, OwnerGone, WorkerDied
 from llmlora.jobs.owner import is_gone, me
 from llmlora.jobs.supervised import Supervised, Terms
 from llmlora.paths import Home
@@ -58,7 +58,7 @@ class Runner:
             self._reap()
             for lane in LANES:
                 if lane not in self.running and (job := self._claim(lane)):
-                    self.running[lane] = self._start(job)
+                    self._start(lane, job)
         except Unreachable as error:
             log.warning("the database does not answer: %s", str(error.__cause__ or error).strip().splitlines()[0])
 
@@ -75,9 +75,14 @@ class Runner:
         with self.database.writing() as connection:
             return jobs.claim(connection, self.owner, lane)
 
-    def _start(self, job: Job) -> Supervised:
+    def _start(self, lane: tuple[Kind, ...], job: Job) -> None:
         log.info("job %s, attempt %s of epoch %s", job.id, job.attempt, job.epoch)
-        return Supervised(self.database, job, task_of(job, self.settings), self.terms)
+        try:
+            self.running[lane] = Supervised(self.database, job, task_of(job, self.settings), self.terms)
+        except OSError as error:  # the data directory cannot be written, or the machine has no process left
+            log.warning("job %s cannot be started: %s", job.id, error)
+            with self.database.writing() as connection:
+                jobs.give_up(connection, job, WorkerDied(str(error)).to_json(), self.terms.retry)
 
     def _reap(self) -> None:
         """Take over from owners that are gone: at once on this machine, after their lease elsewhere."""

@@ -1,0 +1,189 @@
+"""Real workers, a real runner and a real PostgreSQL, killed: jobs end in the same bytes, and nothing is lost."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from llmlora.jobs.runner import Runner
+from llmlora.jobs.supervised import Terms
+from llmlora.settings import Settings, read_settings
+from llmlora.store import events, jobs
+from llmlora.store.database import Database
+from llmlora.store.jobs import FINAL, Job, Request
+from tests.jobs.test_runner import run_to_state, told
+from tests.postgres_server import start as start_postgres
+from tests.small_run import small_recipe
+
+PATIENCE = 120.0
+PROMPT = Terms(retry=0.01)
+CHANCE = random.Random(20261124)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return read_settings()
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    opened = Database(settings.database_url)
+    yield opened
+    opened.close()
+
+
+def submit(database: Database, directory: Path, **values) -> Job:
+    recipe = small_recipe(directory, **{"steps": 24, "save_every": 3, "eval_every": 6, **values})
+    return jobs.submit(database, Request("train", "a job", {"recipe": recipe.model_dump(mode="json")}))
+
+
+def fetch(database: Database, one: Job) -> Job:
+    with database.reading() as connection:
+        return jobs.fetch(connection, one.id)
+
+
+def adapter(settings: Settings, one: Job) -> bytes:
+    return (settings.home.attempt(one.id, one.epoch) / "final_model" / "adapter_model.safetensors").read_bytes()
+
+
+def lines_of(settings: Settings, one: Job) -> int:
+    path = settings.home.attempt(one.id, one.epoch) / "events.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def kill_after(database: Database, settings: Settings, runner: Runner, one: Job, lines: int) -> None:
+    """SIGKILL the worker once its attempt has told so many events."""
+    limit = time.monotonic() + PATIENCE
+    while not runner.running:
+        runner.tick()
+    (supervised,) = runner.running.values()
+    while lines_of(settings, fetch(database, one)) < lines and supervised.process.code() is None:
+        assert time.monotonic() < limit
+    supervised.process.signal(signal.SIGKILL)
+    while runner.running:
+        runner.tick()
+        assert time.monotonic() < limit
+
+
+def run_undisturbed(database: Database, settings: Settings, directory: Path, **values) -> Job:
+    return run_to_state(Runner(database, settings, PROMPT), submit(database, directory, **values), *FINAL)
+
+
+def kill_often(database: Database, settings: Settings, directory: Path, kills: int) -> Job:
+    """A job whose worker is killed at random moments, each after a new checkpoint or before the first."""
+    one, runner = submit(database, directory), Runner(database, settings, PROMPT)
+    for number in range(kills):
+        kill_after(database, settings, runner, one, CHANCE.randint(5 * number + 1, 5 * number + 9))
+    return run_to_state(runner, one, *FINAL)
+
+
+def test_rel_01_a_job_killed_at_random_ends_in_the_same_bytes(database: Database, settings: Settings, tmp_path: Path):
+    whole = run_undisturbed(database, settings, tmp_path / "x")
+
+    killed = kill_often(database, settings, tmp_path / "x", kills=5)
+
+    assert (whole.state, killed.state) == ("succeeded", "succeeded")
+    assert killed.epoch > 1
+    assert adapter(settings, killed) == adapter(settings, whole)
+    assert told(database, killed, "step") == list(range(1, 25))
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_each_end_in_the_same_bytes(database: Database, settings: Settings, tmp_path: Path):
+    whole = run_undisturbed(database, settings, tmp_path / "x")
+
+    for _ in range(50):
+        killed = kill_often(database, settings, tmp_path / "x", kills=4)
+        assert adapter(settings, killed) == adapter(settings, whole)
+        shutil.rmtree(settings.home.job(killed.id))
+
+
+@contextmanager
+def runner_process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-I", "-m", "llmlora.jobs.runner"]) as process:
+        yield process
+        process.terminate()
+
+
+def wait_for(condition) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_rel_06_a_killed_runner_takes_its_worker_along_and_the_next_one_goes_on(
+    database: Database, settings: Settings, tmp_path: Path
+):
+    one = submit(database, tmp_path / "x", steps=400, save_every=5, eval_every=200)
+    with runner_process() as first:
+        wait_for(lambda: fetch(database, one).checkpoint_step >= 5)
+        (worker,) = psutil.Process(first.pid).children()
+        first.kill()
+        wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    with runner_process():
+        began = time.monotonic()
+        wait_for(lambda: fetch(database, one).epoch == 2)
+        assert time.monotonic() - began < 5, "a dead owner on this machine is noticed at once"
+        wait_for(lambda: fetch(database, one).state == "running" and fetch(database, one).step > 5)
+        with database.writing() as connection:
+            jobs.want(connection, one.id, "cancel")
+        asked = time.monotonic()
+        wait_for(lambda: fetch(database, one).state in FINAL)
+
+    assert time.monotonic() - asked < 10
+    steps = told(database, one, "step")
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_rel_07_a_killed_postgresql_loses_nothing_and_the_job_goes_on(settings: Settings, monkeypatch):
+    monkeypatch.setattr("llmlora.jobs.attempt.WORKER", (sys.executable, str(Path(__file__).with_name("actor.py"))))
+    directory = Path(tempfile.mkdtemp(prefix="llmlora-pg-")) / "data"
+    server = start_postgres(directory, cleanup=None)
+    database = Database(server.get_uri())
+    runner = Runner(database, replace(settings, database_url=server.get_uri()), PROMPT)
+    one = jobs.submit(database, Request("train", "x", {"act": ["step", "wait", "step", "save"], "total": 2}))
+    while fetch(database, one).step < 1:
+        runner.tick()
+
+    postmaster = psutil.Process(int((directory / "postmaster.pid").read_text().split()[0]))
+    family = [postmaster, *postmaster.children(recursive=True)]
+    postmaster.kill()
+    (supervised,) = runner.running.values()
+    (settings.home.attempt(one.id, 1) / "go").touch()
+    while supervised.process.code() is None:
+        runner.tick()  # says that the database is away, and goes on
+    psutil.wait_procs(family, PATIENCE)
+    (directory / "postmaster.pid").unlink()
+    again = start_postgres(directory)
+
+    try:
+        assert run_to_state(runner, one, *FINAL).state == "succeeded"
+        assert told(database, one, "step") == [1, 2]
+    finally:
+        database.close()
+        again.cleanup()
+        shutil.rmtree(directory.parent, ignore_errors=True)
+
+
+def test_rel_22_a_data_directory_that_cannot_be_written_fails_the_job_and_not_the_runner(
+    database: Database, settings: Settings, tmp_path: Path
+):
+    one, runner = submit(database, tmp_path / "x"), Runner(database, settings, PROMPT)
+    (settings.home.root / "jobs").write_text("a file where a directory should be")
+
+    failed = run_to_state(runner, one, *FINAL)
+
+    assert (failed.state, failed.error["code"]) == ("failed", "worker_died")
+    with database.reading() as connection:
+        assert events.newest(connection) > 0
