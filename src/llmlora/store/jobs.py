@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from llmlora.errors import JobConflict, KeyReused
 from llmlora.store import events
 from llmlora.store.database import Database, Now, new_id, take_numbers
-from llmlora.store.tables import job
+from llmlora.store.tables import IS_WAITING, job
 
 State = Literal["queued", "starting", "running", "waiting_retry", "paused", "succeeded", "failed", "cancelled"]
 Desired = Literal["run", "pause", "cancel"]
@@ -155,7 +155,7 @@ def depending_on(connection: Connection, dataset_id: str) -> list[Job]:
 
 def any_waiting(connection: Connection, kinds: Collection[Kind]) -> bool:
     """Whether `claim` would find something, asked without a write."""
-    ready = (job.c.state.in_(WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
+    ready = (text(IS_WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
     return connection.execute(select(job.c.id).where(*ready).limit(1)).first() is not None
 
 
@@ -169,7 +169,7 @@ def claim(connection: Connection, owner: str, kinds: Collection[Kind]) -> Job | 
     """Take the first waiting job of these kinds."""
     first = (
         select(job.c.id)
-        .where(job.c.state.in_(WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
+        .where(text(IS_WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
         .order_by(job.c.number)
         .limit(1)
         .with_for_update(skip_locked=True)

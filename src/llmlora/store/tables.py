@@ -7,9 +7,12 @@ event     what happened, for the live stream; a job's own events mirror events.j
 chat      a conversation with a base or an adapter, its turns as a list
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 REVISION = "0001"  # the newest migration, without which this code does not run
+
+# In these words in the index and in the queries that use it: the planners compare the text.
+IS_WAITING = "state IN ('queued', 'waiting_retry')"
 
 metadata = MetaData()
 
@@ -56,7 +59,8 @@ job = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
-    Index("job_queue", "state", "number"),
+    Index("job_queue", "number", sqlite_where=text(IS_WAITING), postgresql_where=text(IS_WAITING)),
+    Index("job_state", "state"),
 )
 
 event = Table(

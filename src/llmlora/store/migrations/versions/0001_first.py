@@ -49,7 +49,9 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Double),
         sa.Column("finished_at", sa.Double),
     )
-    op.create_index("job_queue", "job", ["state", "number"])
+    waiting = sa.text("state IN ('queued', 'waiting_retry')")
+    op.create_index("job_queue", "job", ["number"], sqlite_where=waiting, postgresql_where=waiting)
+    op.create_index("job_state", "job", ["state"])
     op.create_table(
         "event",
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
