@@ -91,7 +91,7 @@ class JsonChild:
 
 
 def die_with_parent() -> None:
-    """Called by a child first: on Linux it is killed when its parent ends, native code or not.
+    """Called by a child first, or between fork and exec: on Linux it is killed when its parent ends.
 
     Elsewhere a child must notice that its input has ended.
     """
