@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llmlora.files import PART
 
+LETTERS = 43  # of 256 bits
 FAILURES, WINDOW_SECONDS, ADDRESSES = 10, 60.0, 1000
 
 
@@ -25,7 +26,7 @@ class Token:
 
     @property
     def value(self) -> str:
-        """256 bits in 43 letters."""
+        """256 bits as letters."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -33,7 +34,10 @@ class Token:
             status = self.path.stat()
         seen = (status.st_ino, status.st_mtime_ns)
         if seen != self._seen:
-            self._value, self._seen = self.path.read_text("ascii").strip(), seen
+            value = self.path.read_text("ascii", "replace").strip()
+            if len(value) < LETTERS:  # cut off or emptied: nobody shall get in with nothing
+                return self.renew()
+            self._value, self._seen = value, seen
         return self._value
 
     @property
@@ -55,7 +59,10 @@ class Token:
         return hmac.compare_digest(candidate.encode("utf-8", "replace"), self.cookie.encode())
 
     def too_many_failures(self, address: str) -> bool:
-        """Note a wrong secret; True when this address has tried too often lately."""
+        """Note a wrong secret; True when this address has tried too often lately.
+
+        The right one is let in all the same: 256 bits are not guessed, and nobody locks the owner out.
+        """
         now, times = time.monotonic(), self._failures.setdefault(address, deque())
         self._failures.move_to_end(address)
         if len(self._failures) > ADDRESSES:

@@ -11,17 +11,28 @@ import uvicorn
 
 from llmlora.api.app import create_server
 from llmlora.api.context import Context
-from llmlora.child import die_with_parent
+from llmlora.api.hub import Hub
 from llmlora.errors import LlmloraError
 from llmlora.settings import read_settings
 from llmlora.store.database import Database
 
-SHUTDOWN_SECONDS = 3
+SHUTDOWN_SECONDS = 2
+
+
+class Server(uvicorn.Server):
+    """Ends the live streams before it waits for what is still being answered: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self.hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.hub.stop()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    die_with_parent()
     parser = ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--allowed-host", action="append", default=[])
@@ -34,6 +45,8 @@ def main() -> None:
     app = create_server(context, frozenset(arguments.allowed_host))
     config = uvicorn.Config(
         app,
+        ws="none",
+        lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -41,7 +54,7 @@ def main() -> None:
         h11_max_incomplete_event_size=65536,
         proxy_headers=False,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=arguments.fd)])
+    Server(config, context.hub).run(sockets=[socket.socket(fileno=arguments.fd)])
 
 
 if __name__ == "__main__":

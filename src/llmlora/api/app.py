@@ -13,7 +13,6 @@ from llmlora.api import artefacts, chats, datasets, errors, events, jobs, models
 from llmlora.api.context import Context
 from llmlora.api.errors import ErrorBody
 from llmlora.api.guard import Guard
-from llmlora.api.hub import Hub
 
 ROUTERS = (session, datasets, models, jobs, artefacts, events, chats, system)
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -37,11 +36,10 @@ def create_app(context: Context) -> FastAPI:
     """The application for these settings and this database, without its door."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.hub = Hub(context.database)
-        await app.state.hub.start()
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await context.hub.start()
         yield
-        await app.state.hub.stop()
+        await context.hub.stop()
         context.close()
 
     app = FastAPI(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from llmlora.api.hub import Hub
 from llmlora.jobs.inspection import Inspection
 from llmlora.settings import Settings
 from llmlora.store.database import Database
@@ -20,10 +21,12 @@ class Context:
     database: Database
     inspection: Inspection = field(init=False)
     token: Token = field(init=False)
+    hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
         self.inspection = Inspection(self.settings)
         self.token = Token(self.settings.home.token)
+        self.hub = Hub(self.database)
 
     def close(self) -> None:
         """End the child and the connections."""

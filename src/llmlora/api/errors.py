@@ -6,6 +6,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from llmlora.api.context import language_of
@@ -96,10 +98,18 @@ def install(app: FastAPI) -> None:
             405: "method_not_allowed",
             413: "too_large",
             415: "wrong_content_type",
+            503: "busy",
         }
         code = codes.get(error.status_code, "refused")
         response = plain_response(error.status_code, code, language_of(request))
         response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeout)
+    def store_away(request: Request, _: Exception) -> JSONResponse:
+        response = plain_response(503, "store_away", language_of(request))
+        response.headers["retry-after"] = "5"
         return response
 
     @app.exception_handler(Exception)

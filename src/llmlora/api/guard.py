@@ -22,7 +22,7 @@ from llmlora.token import Token
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::\d{1,5})?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN = frozenset({("POST", "/api/session"), ("GET", "/healthz"), ("HEAD", "/healthz")})
+OPEN = frozenset({("POST", "/api/session")})  # beside GET and HEAD of what is not below /api: pages and /healthz
 UPLOAD = re.compile(r"/api/datasets/(?:upload|[a-z0-9]{1,32}/file)")  # bodies that may be large, counted by the route
 MAX_BODY_BYTES = 2**20
 # what a form of any website can send without being asked
@@ -56,14 +56,14 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        if scope["type"] != "http":
-            return
 
         async def guarded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith("/api"):
+                    headers.setdefault("cache-control", "no-store")
             await send(message)
 
         try:
@@ -78,18 +78,17 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
         host = self._host(headers)
-        origin = headers.get("origin")
-        if origin is not None and not _same(origin, host):
+        page = method in ("GET", "HEAD") and path.startswith("/") and not path.startswith("/api")
+        if not all(_same(origin, host) for origin in headers.getlist("origin")):
             raise Refused(403, "foreign_origin")
-        if not path.startswith("/api"):
-            return
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        followed_link = page and headers.get("sec-fetch-mode") == "navigate"
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not followed_link:
             raise Refused(403, "foreign_origin")
         if method not in SAFE_METHODS:
             kind = headers.get("content-type", "").split(";")[0].strip().lower()
             if kind in FORM_TYPES:
                 raise Refused(415, "wrong_content_type")
-        if (method, path) not in OPEN:
+        if not page and (method, path) not in OPEN:
             self._authenticate(scope, headers)
 
     def _host(self, headers: Headers) -> str:
@@ -114,11 +113,9 @@ class Guard:
                 if scope["method"] not in SAFE_METHODS and CLIENT_HEADER not in headers:
                     raise Refused(403, "foreign_origin")
                 return
-        raise (
-            Refused(429, "too_many_tries")
-            if self.token.too_many_failures(_address(scope))
-            else Refused(401, "no_token")
-        )
+        if self.token.too_many_failures(_address(scope)):
+            raise Refused(429, "too_many_tries")
+        raise Refused(401, "no_token")
 
 
 def cookie_name(scope: Scope) -> str:
@@ -155,7 +152,6 @@ def _counted(receive: Receive) -> Receive:
 
 
 def _answer(refused: Refused, scope: Scope) -> Response:
-
     response = plain_response(refused.status, refused.code, language_of(Request(scope)))
     if refused.status == 401:
         response.headers["www-authenticate"] = "Bearer"

@@ -7,11 +7,12 @@ too long, is told to `reset`: to load what it shows anew.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from starlette.concurrency import run_in_threadpool
+import anyio
 
 from llmlora.store import events
 from llmlora.store.database import Database, Unreachable
@@ -21,10 +22,13 @@ POLL_SECONDS = 0.2
 PING_SECONDS = 15.0
 QUEUE = 256
 PAGE = 500
+THREADS = 4  # of our own: many who come back at once do not keep the routes from theirs
 MOST_REPLAYED = 10_000
 MOST_WATCHERS = 2000
 RETRY = "retry: 2000\n\n"
 PING = ": still here\n\n"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,19 +40,55 @@ class Topics:
     of_jobs: frozenset[str] = frozenset()  # everything about these
 
     def __contains__(self, event: Event) -> bool:
+        if event.kind == "deleted":
+            gone = json.loads(event.body)
+            if "job_id" in gone:
+                return self.jobs or gone["job_id"] in self.of_jobs
+            return self.datasets
         if event.job_id in self.of_jobs:
             return True
-        return (self.jobs and event.kind in ("state", "deleted")) or (
-            self.datasets and event.kind in ("dataset", "deleted")
-        )
+        return (self.jobs and event.kind == "state") or (self.datasets and event.kind == "dataset")
 
 
 @dataclass(eq=False)
 class Watcher:
-    """One open stream. None in its queue means: reset."""
+    """One open stream. Events up to `known` it has, or is told otherwise."""
 
     topics: Topics
-    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(QUEUE + 1))
+    known: int
+    over: bool = False
+    queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    def tell(self, event: Event, text: str) -> None:
+        """Queue an event; one too many turns the whole queue into a reset."""
+        if event.seq <= self.known or event not in self.topics:
+            return
+        if self.queue.qsize() < QUEUE:
+            self.queue.put_nowait(text)
+        else:
+            self.reset(event.seq)
+
+    def reset(self, seq: int) -> None:
+        """Everything up to `seq` has to be loaded anew."""
+        self._clear()
+        self.known = seq
+        self.queue.put_nowait(_message("reset", {}, seq))
+
+    def end(self) -> None:
+        self._clear()
+        self.over = True
+        self.queue.put_nowait("")
+
+    async def next(self) -> str:
+        """The next piece of the stream, a ping when there is none for long."""
+        try:
+            return await asyncio.wait_for(self.queue.get(), PING_SECONDS)
+        except TimeoutError:
+            return PING
+
+    def _clear(self) -> None:
+        while not self.queue.empty():
+            self.queue.get_nowait()
 
 
 class Hub:
@@ -57,22 +97,26 @@ class Hub:
     def __init__(self, database: Database) -> None:
         self.database, self.watchers = database, set[Watcher]()
         self.last = 0
-        self._task: asyncio.Task[None] | None = None
-        self._closing = asyncio.Event()
+        self._threads = anyio.CapacityLimiter(THREADS)
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.last = await run_in_threadpool(self._newest)
-        self._task = asyncio.create_task(self._follow())
+        self.last = await self._read(events.newest)
+        self._following = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
-        """End all streams."""
-        self._closing.set()
-        if self._task is not None:
-            self._task.cancel()
+        """End all streams; again is no harm."""
+        if self._following is not None:
+            self._following.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await self._following
+            self._following = None
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the streams that are open; who may, comes back."""
         for watcher in self.watchers:
-            _tell(watcher, None)
+            watcher.end()
 
     @property
     def full(self) -> bool:
@@ -80,77 +124,59 @@ class Hub:
 
     async def stream(self, topics: Topics, after: int | None) -> AsyncGenerator[str]:
         """Server-sent events from `after` on, or from now on."""
-        watcher = Watcher(topics)
         begin = self.last  # what is newer comes through the queue
+        watcher = Watcher(topics, known=max(begin, after or 0), over=self._following is None)
         self.watchers.add(watcher)
         try:
             yield RETRY
             if after is None:
                 yield _message("hello", {}, begin)
             else:
-                async for piece in self._replay(topics, after, begin):
-                    yield piece
-            while not self._closing.is_set():
-                yield await _next(watcher)
+                async for text in self._replay(watcher, after, begin):
+                    yield text
+            while not watcher.over:
+                yield await watcher.next()
         finally:
             self.watchers.discard(watcher)
 
-    async def _replay(self, topics: Topics, after: int, begin: int) -> AsyncGenerator[str]:
-        if after > begin or begin - after > MOST_REPLAYED:  # of another database, or away for too long
-            yield _message("reset", {}, begin)
+    async def _replay(self, watcher: Watcher, after: int, begin: int) -> AsyncGenerator[str]:
+        # an id that is ahead of us is quicker than our next look at the store, or of another database
+        foreign = after > begin and after > await self._read(events.newest)
+        if foreign or begin - after > MOST_REPLAYED:
+            watcher.reset(self.last)
             return
-        while after < begin:
-            page = await run_in_threadpool(self._after, after)
+        while after < begin and not watcher.over:
+            page = await self._read(events.after, after, PAGE)
             for event in page:
-                if event.seq > begin:
-                    return
-                if event in topics:
+                if event.seq <= begin and event in watcher.topics:
                     yield _written(event)
-            if not page:
-                return
-            after = page[-1].seq
+            after = page[-1].seq if page else begin
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            with suppress(*Unreachable):  # the store is away: what happens meanwhile is told later
-                while page := await run_in_threadpool(self._after, self.last):
+            while page := await self._read(events.after, self.last, PAGE):
+                for event in page:
+                    text = _written(event)
                     for watcher in self.watchers:
-                        for event in page:
-                            if event in watcher.topics:
-                                _tell(watcher, event)
-                    self.last = page[-1].seq
+                        watcher.tell(event, text)
+                self.last = page[-1].seq
 
-    def _newest(self) -> int:
+    async def _read(self, query: Callable[..., T], *arguments: int) -> T:
+        """Ask the store, and while it is away ask again: what happens meanwhile is told later."""
+        while True:
+            with suppress(*Unreachable):
+                return await anyio.to_thread.run_sync(self._ask, query, *arguments, limiter=self._threads)
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _ask(self, query: Callable[..., T], *arguments: int) -> T:
         with self.database.reading() as connection:
-            return events.newest(connection)
-
-    def _after(self, seq: int) -> list[Event]:
-        with self.database.reading() as connection:
-            return events.after(connection, seq, PAGE)
-
-
-def _tell(watcher: Watcher, event: Event | None) -> None:
-    """Queue an event; one too many turns the queue into a reset."""
-    if event is None or watcher.queue.qsize() >= QUEUE:
-        while not watcher.queue.empty():
-            watcher.queue.get_nowait()
-        event = None
-    watcher.queue.put_nowait(event)
-
-
-async def _next(watcher: Watcher) -> str:
-    try:
-        event = await asyncio.wait_for(watcher.queue.get(), PING_SECONDS)
-    except TimeoutError:
-        return PING
-    return _message("reset", {}, None) if event is None else _written(event)
+            return query(connection, *arguments)
 
 
 def _written(event: Event) -> str:
     return _message(event.kind, {"job_id": event.job_id, "step": event.step, "body": json.loads(event.body)}, event.seq)
 
 
-def _message(kind: str, data: dict[str, object], seq: int | None) -> str:
-    number = "" if seq is None else f"id: {seq}\n"
-    return f"{number}event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+def _message(kind: str, data: dict[str, object], seq: int) -> str:
+    return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -32,15 +32,19 @@ class Pages(StaticFiles):
     """Files, each page with a policy that names its own inline scripts."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory=directory, html=True)
-        self.policies = {str(path): policy_of(path.read_text("utf-8")) for path in directory.rglob("*.html")}
+        root = directory.resolve()
+        super().__init__(directory=root, html=True)
+        pages = {str(path.relative_to(root)): path.read_text("utf-8") for path in root.rglob("*.html")}
+        self.policies = {path: policy_of(page) for path, page in pages.items()}
 
-    def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["content-security-policy"] = self.policies.get(str(full_path), policy_of(""))
-        unchanging = UNCHANGING in scope["path"]
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["path"].startswith("/api"):  # a program asks: it wants the error, not a page
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        page = "404.html" if response.status_code == 404 else path
+        policy = self.policies.get(page) or self.policies.get(os.path.normpath(os.path.join(page, "index.html")))
+        response.headers["content-security-policy"] = policy or policy_of("")
+        unchanging = response.status_code == 200 and scope["path"].startswith(UNCHANGING)
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if unchanging else "no-cache"
         return response
 
@@ -52,11 +56,11 @@ def policy_of(page: str) -> str:
 
 
 def install(app: FastAPI, directory: Path = BUILT) -> None:
-    """Serve the pages, or say how to build them. Added last: every other path is the application's own."""
-    if directory.is_dir():
-        app.mount("/", Pages(directory))
+    """Serve the pages wherever the application has no route, or say how to build them."""
+    if (directory / "index.html").is_file():
+        app.router.default = Pages(directory)
         return
 
-    @app.get("/", include_in_schema=False)
-    def not_built(_: Request) -> HTMLResponse:
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    def not_built() -> HTMLResponse:
         return HTMLResponse(NOT_BUILT, headers={"content-security-policy": policy_of("")})

@@ -31,7 +31,9 @@ def sign_in(here: Here, request: Request, body: SignIn) -> Response:
     """Trade the token for a cookie."""
     address = request.client.host if request.client else ""
     if not here.token.accepts(body.token):
-        raise HTTPException(429 if here.token.too_many_failures(address) else 401)
+        if here.token.too_many_failures(address):
+            raise HTTPException(429, headers={"retry-after": "60"})
+        raise HTTPException(401)
     return _with_cookie(here, request, Response(status_code=204))
 
 
@@ -42,9 +44,10 @@ def get_session(here: Here) -> Session:
 
 
 @router.delete("", status_code=204)
-def sign_out_everywhere(here: Here, request: Request) -> Response:
+async def sign_out_everywhere(here: Here, request: Request) -> Response:
     """A new token: all other browsers and scripts have to sign in again, this one stays."""
     here.token.renew()
+    here.hub.hang_up()  # an open stream asks for no secret any more
     return _with_cookie(here, request, Response(status_code=204))
 
 

@@ -4,7 +4,6 @@ This process is tiny and holds the listening socket, so that neither a crash of 
 refuses a connection.
 """
 
-import os
 import signal
 import socket
 import subprocess
@@ -16,10 +15,12 @@ from ipaddress import ip_address
 
 import click
 
+from llmlora.child import die_with_parent
 from llmlora.cli.options import option_help
 from llmlora.errors import PortTaken
 from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import say
+from llmlora.token import Token
 
 BACKLOG = 512
 TICK_SECONDS = 0.1
@@ -41,7 +42,7 @@ def command(host: str, port: int, allowed_hosts: tuple[str, ...]) -> int:
         Child([*_python("llmlora.api"), "--fd", str(listener.fileno()), *_flags(allowed_hosts)], listener.fileno()),
         Child(_python("llmlora.jobs.runner")),
     )
-    _greet(listener, settings)
+    _greet(listener, settings, allowed_hosts)
     return _keep(children)
 
 
@@ -60,13 +61,18 @@ class Child:
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
             self.process = None
-            self.wait = FIRST_WAIT if now - self.started > HEALTHY_SECONDS else min(2 * self.wait, LONGEST_WAIT)
+            self.wait = FIRST_WAIT if now - self.started > HEALTHY_SECONDS else self.wait
             self.not_before = now + self.wait
+            self.wait = min(2 * self.wait, LONGEST_WAIT)
         if self.process is None and now >= self.not_before:
             self.started = now
             passed = () if self.socket is None else (self.socket,)
-            # a session of its own: Ctrl-C on the terminal is for us, and we end it in order
-            self.process = subprocess.Popen(self.command, pass_fds=passed, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command,
+                pass_fds=passed,
+                start_new_session=True,  # Ctrl-C on the terminal is for us, and we end it in order
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads here; later would leave a moment to be orphaned
+            )
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -74,9 +80,9 @@ class Child:
 
 
 def _keep(children: Sequence[Child]) -> int:
-    """Keep the children alive until SIGTERM or Ctrl-C, then end them in order."""
+    """Keep the children alive until SIGTERM, Ctrl-C or the end of the terminal, then end them in order."""
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: asked.append(number))
     while not asked:
         for child in children:
@@ -100,17 +106,19 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise PortTaken(host, port, os.strerror(error.errno or 0)) from None
+        raise PortTaken(host, port, error.strerror or str(error)) from None
 
 
-def _greet(listener: socket.socket, settings: Settings) -> None:
-    from llmlora.token import Token
-
+def _greet(listener: socket.socket, settings: Settings, allowed_hosts: Sequence[str]) -> None:
     host, port = listener.getsockname()[:2]
-    name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{port}/#token={Token(settings.home.token).value}"
+    name = host if _is_loopback(host) else allowed_hosts[0]
+    address = f"http://{_in_brackets(name)}:{port}/#token={Token(settings.home.token).value}"
     click.echo(say(settings.language, "cli.serve.open", address=address))
     click.echo(say(settings.language, "cli.serve.stop"), err=True)
+
+
+def _in_brackets(host: str) -> str:
+    return f"[{host.strip('[]')}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:
@@ -125,4 +133,4 @@ def _python(module: str) -> list[str]:
 
 
 def _flags(allowed_hosts: Sequence[str]) -> list[str]:
-    return [part for name in allowed_hosts for part in ("--allowed-host", name.lower())]
+    return [part for name in allowed_hosts for part in ("--allowed-host", _in_brackets(name.lower()))]
