@@ -65,6 +65,12 @@ class JsonChild:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def exit_code(self) -> int | None:
+        """How it ended: its exit code, or minus the signal; None where it still runs."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=1)
+        return None
+
     def close(self) -> None:
         """End the child, whatever it is doing, and wait for it."""
         self._process.kill()

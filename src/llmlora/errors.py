@@ -51,7 +51,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from llmlora.text.catalogue import Language, say
+from llmlora.text.catalogue import Language, Words, say
 
 
 @dataclass(eq=False)
@@ -233,19 +233,19 @@ class InvalidRecipe(UserError):
 @dataclass(eq=False)
 class DataUnreadable(UserError):
     path: Path
-    problem: str
+    problem: Words
 
 
 @dataclass(eq=False)
 class InvalidRows(UserError):
     path: Path
     count: int
-    examples: Sequence[str]
+    examples: Sequence[Words]
 
 
 @dataclass(eq=False)
 class NothingToTrain(UserError):
-    path: Path
+    path: str
     max_length: int
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from llmlora.errors import InvalidRecipe
 
@@ -18,12 +18,23 @@ FLAG_ALIASES = {
     "target_modules": "targets",
     "gradient_accumulation": "grad-accum",
     "sample_prompts": "sample-prompt",
+    "mapping": "map",
 }
 
 ALL_LINEAR = "all-linear"
 # LoRA pays 10x the learning rate of full fine-tuning, and narrow models take more (see `learning_rate_for`).
 LEARNING_RATE_BOUNDS = (1e-5, 1e-3)
 
+# The parts of a row that a column (or key) can hold; a mapping says which column holds which.
+Part = Literal["messages", "instruction", "input", "output", "system", "text"]
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(min_length=1)]
+Paths = Annotated[tuple[Name, ...], BeforeValidator(_several), Field(min_length=1)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
@@ -33,7 +44,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     model: str = Field(min_length=1)
-    data: str = Field(min_length=1)
+    data: Paths
+    mapping: dict[Part, Name] = Field(default_factory=dict)
 
     rank: int = Field(16, ge=1, le=512)
     alpha: float | None = Field(None, gt=0, le=65536, allow_inf_nan=False)

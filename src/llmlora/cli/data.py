@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from llmlora.cli.options import map_option, parse_mapping
 from llmlora.settings import Settings, read_language, read_settings
 from llmlora.text.catalogue import Language, say
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from llmlora.model.source import Base
 
 WIDE = 160
-SHOWN_PROBLEMS = 3
 MARKS = {" ": "␣", "\n": "↵\n", "\t": "⇥", "\r": "␍", "\u3000": "□"}
 BAR_CELLS, EIGHTHS = 30, ("", *"▏▎▍▌▋▊▉")
 PART = "◦"  # a token that is not yet a whole character
@@ -37,7 +37,7 @@ TRAINED = ("black on green", "black on bright_green")
 MASKED = ("dim", "dim underline")
 
 command = click.Group("data")
-file_argument = click.argument("file", type=click.Path(path_type=Path))
+files_argument = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 length_option = click.option(
     "--max-length", type=click.IntRange(8, 1_048_576), help=say(read_language(), "recipe.max_length")
 )
@@ -45,17 +45,25 @@ json_option = click.option("--json", "as_json", is_flag=True, help=say(read_lang
 
 
 @command.command("check", help=say(read_language(), "cli.data.check_help"))
-@file_argument
+@files_argument
+@map_option
 @click.option("--model", help=say(read_language(), "cli.data.model_help"))
 @length_option
 @json_option
 @click.pass_context
-def check_file(context: click.Context, file: Path, model: str | None, max_length: int | None, as_json: bool) -> None:
+def check_files(
+    context: click.Context,
+    files: tuple[Path, ...],
+    mapping: tuple[str, ...],
+    model: str | None,
+    max_length: int | None,
+    as_json: bool,
+) -> None:
     from llmlora.data.check import check, tokenise
     from llmlora.data.read import read_conversations
 
     settings = read_settings()
-    reading = read_conversations(file)
+    reading = read_conversations(files, parse_mapping(mapping))
     if model is None:
         report, facts = check(reading), None
     else:
@@ -71,23 +79,24 @@ def check_file(context: click.Context, file: Path, model: str | None, max_length
 
 
 @command.command("preview", help=say(read_language(), "cli.data.preview_help"))
-@file_argument
+@files_argument
+@map_option
 @click.option("--model", required=True, help=say(read_language(), "recipe.model"))
 @click.option(
     "--rows", type=click.IntRange(1), default=3, show_default=True, help=say(read_language(), "cli.data.rows_help")
 )
 @length_option
 @json_option
-def preview_file(file: Path, model: str, rows: int, max_length: int | None, as_json: bool) -> None:
+def preview_files(
+    files: tuple[Path, ...], mapping: tuple[str, ...], model: str, rows: int, max_length: int | None, as_json: bool
+) -> None:
     from llmlora.data.examples import make_examples
     from llmlora.data.read import read_conversations
-    from llmlora.errors import InvalidRows
 
     settings = read_settings()
-    reading = read_conversations(file)
+    reading = read_conversations(files, parse_mapping(mapping))
     if not reading.conversations:
-        shown = [_said("problems", problem, "en") for problem in reading.problems[:SHOWN_PROBLEMS]]
-        raise InvalidRows(file, len(reading.problems), shown)
+        reading.need_sound()
     if reading.problems:
         click.echo(say(settings.language, "cli.data.some_errors", count=len(reading.problems)), err=True)
     length = max_length or _default_length()
@@ -95,9 +104,10 @@ def preview_file(file: Path, model: str, rows: int, max_length: int | None, as_j
         examples = make_examples(reading.conversations[:rows], writer.tokenizer, writer.renderer, length)
     if as_json:
         shown_rows = [_row_document(example, writer.tokenizer) for example in examples]
-        _print_json({"path": str(file), "model": writer.facts(), "max_length": length, "rows": shown_rows})
+        paths = [str(file) for file in files]
+        _print_json({"paths": paths, "model": writer.facts(), "max_length": length, "rows": shown_rows})
     else:
-        _show_preview(examples, writer, settings.language, _console())
+        _show_preview(examples, files, writer, settings.language, _console())
 
 
 @dataclass(frozen=True)
@@ -161,14 +171,18 @@ def _show_report(report: "Report", facts: dict[str, Any] | None, language: Langu
         console.print(
             Text(say(language, f"cli.data.{kind}", count=len(found)), style=f"bold {style}" if found else "dim")
         )
-        for line in _lines(kind, found, language):
+        for line in _lines(kind, found, report, language):
             console.print(Text(line), soft_wrap=True)
 
 
 def _report_facts(report: "Report", language: Language) -> Iterator[tuple[str, str]]:
-    yield "file", visible(report.path)
-    yield "format", f"{report.format.upper()}, {report.encoding.upper()}"
+    for file in report.files:
+        kind = ", ".join(name.upper() for name in (file.format, file.encoding) if name)
+        yield "file", say(language, "cli.data.file_value", path=visible(file.path), kind=kind, rows=f"{file.rows:,}")
     yield "rows", say(language, "cli.data.rows_value", rows=f"{report.rows:,}", usable=f"{report.usable:,}")
+    if report.columns:
+        pairs = [f"{part} = {visible(column)}" for part, column in report.columns.items()]
+        yield "columns", say(language, "cli.data.columns_value", pairs=pairs)
     if report.shapes:
         yield "shapes", ", ".join(f"{shape} × {count:,}" for shape, count in report.shapes.items())
     if report.unused:
@@ -194,29 +208,40 @@ def _bars(bins: Sequence["Bin"]) -> Table:
     return table
 
 
-def _lines(kind: str, found: Sequence["RowProblem"], language: Language) -> Iterator[str]:
+def _lines(kind: str, found: Sequence["RowProblem"], report: "Report", language: Language) -> Iterator[str]:
     """A line an error; warnings of one kind together."""
     if kind == "errors":
-        yield from (_said("problems", problem, language) for problem in found)
+        for one in found:
+            words = say(language, f"problems.{one.code}", detail=visible(one.detail).replace("␣", " "))
+            key = "row_says" if len(report.files) == 1 else "row_of_file_says"
+            file = visible(report.files[one.file].path)
+            yield say(language, f"cli.data.{key}", file=file, row=one.row, words=words)
         return
     for code in dict.fromkeys(one.code for one in found):
-        rows = [one.row for one in found if one.code == code]
-        yield f"  {say(language, f'warnings.{code}', count=len(rows))}: {row_ranges(sorted(set(rows)))}"
+        of_code = [one for one in found if one.code == code]
+        yield f"  {say(language, f'warnings.{code}', count=len(of_code))}: {_places(of_code, report)}"
 
 
-def _said(section: str, problem: "RowProblem", language: Language) -> str:
-    words = say(language, f"{section}.{problem.code}", detail=visible(problem.detail).replace("␣", " "))
-    return say(language, "cli.data.row_says", row=problem.row, words=words)
+def _places(found: Sequence["RowProblem"], report: "Report") -> str:
+    """Row numbers, by file where there are several."""
+    told = []
+    for number, file in enumerate(report.files):
+        if rows := sorted({one.row for one in found if one.file == number}):
+            told.append(row_ranges(rows) if len(report.files) == 1 else f"{visible(file.path)} {row_ranges(rows)}")
+    return "; ".join(told)
 
 
-def _show_preview(examples: Sequence["Example"], writer: Writer, language: Language, console: Console) -> None:
+def _show_preview(
+    examples: Sequence["Example"], files: Sequence[Path], writer: Writer, language: Language, console: Console
+) -> None:
     console.print(Text(writer.base.name, style="bold"))
     console.print(_template_line(writer.facts()["template"], language))
     console.print(_legend(language, console))
     for example in examples:
         counts = {"row": example.row, "tokens": len(example.ids), "trained": int(example.trained.sum())}
         console.print()
-        console.print(Text(say(language, "cli.data.preview_row", **counts), style="bold"))
+        where = f"{visible(str(files[example.file]))}  " if len(files) > 1 else ""
+        console.print(Text(where + say(language, "cli.data.preview_row", **counts), style="bold"))
         pieces = writer.tokenizer.pieces(example.ids.tolist())
         text = tokens_text(pieces, example.trained.tolist(), colour=_colours(console))
         console.print(text, soft_wrap=True, end="" if text.plain.endswith("\n") else "\n")
@@ -260,6 +285,7 @@ def _row_document(example: "Example", tokenizer: "Tokenizer") -> dict[str, Any]:
         for number, text, learned in zip(ids, tokenizer.pieces(ids), trained, strict=True)
     ]
     return {
+        "file": example.file,
         "row": example.row,
         "count": len(ids),
         "trained": sum(trained),

@@ -1,17 +1,19 @@
 """The recipe's fields as command-line options: ranges and defaults come from `Recipe`, words from the catalogue."""
 
 import types
-from collections.abc import Callable
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
-from llmlora.recipe import FLAG_ALIASES, Recipe
+from llmlora.errors import InvalidRecipe
+from llmlora.recipe import FLAG_ALIASES, Part, Recipe
 from llmlora.settings import read_language
 from llmlora.text.catalogue import say
 
 Command = Callable[..., Any]
+PARTS = get_args(Part)
 
 
 def recipe_options(command: Command) -> Command:
@@ -26,7 +28,27 @@ def given_values(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: options[name] for name in Recipe.model_fields if options.get(name) not in (None, ())}
     if "target_modules" in given:
         given["target_modules"] = [part for text in given["target_modules"] for part in text.split(",") if part]
+    if "mapping" in given:
+        given["mapping"] = parse_mapping(given["mapping"])
     return given
+
+
+def parse_mapping(pairs: Sequence[str]) -> dict[Part, str]:
+    """`["output=回答"]` → `{"output": "回答"}`.
+
+    Raises:
+        InvalidRecipe: one is not PART=COLUMN with a part there is.
+    """
+    cut = [pair.partition("=") for pair in pairs]
+    if wrong := [pair for pair, (part, _, column) in zip(pairs, cut, strict=True) if part not in PARTS or not column]:
+        raise InvalidRecipe([say(read_language(), "cli.map_wrong", pair=pair, parts=PARTS) for pair in wrong])
+    return {cast(Part, part): column for part, _, column in cut}
+
+
+def map_option(command: Command) -> Command:
+    """`--map PART=COLUMN`, as `train` has it."""
+    text = say(read_language(), "recipe.mapping")
+    return click.option("--map", "mapping", multiple=True, metavar="PART=COLUMN", help=text)(command)
 
 
 def option_help(name: str) -> str:
@@ -41,6 +63,8 @@ def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     common: dict[str, Any] = {"help": _help(name, field), "default": None}
     if kind is bool or get_args(kind) == (False,):
         return click.option(f"{flags[0]}/--no-{flags[0][2:]}", name, **common)
+    if name == "mapping":
+        return map_option
     if get_origin(kind) is tuple:
         return click.option(*flags, name, multiple=True, metavar="TEXT", help=common["help"])
     return click.option(*flags, name, metavar=_metavar(kind), **common)

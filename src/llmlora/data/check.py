@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from llmlora.data.read import Reading
 from llmlora.data.render import Renderer
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import TemplateFailed
+
+if TYPE_CHECKING:
+    from llmlora.recipe import Part
 
 # what remains of text read in the wrong encoding: U+FFFD; UTF-8 taken for Latin-1 ("ã\x81‚", "â€™", "Ã©") or for CP932
 # ("縺ゅ→" for "あと"); CP932 taken for Latin-1 ("‚±‚ñ" for "こん"); EUC-JP taken for CP932 ("､ﾏ､､" for "はい")
@@ -52,14 +55,25 @@ class TokenCounts:
 
 
 @dataclass(frozen=True)
-class Report:
-    """All of it. `errors` and `warnings` name rows by the numbers people count; `tokens` needs a model."""
+class FileFacts:
+    """One of the files; `encoding` is that of a text."""
 
     path: str
     format: str
-    encoding: str
+    encoding: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of it. `errors` and `warnings` name rows by file (its place in `files`) and by the numbers people count;
+    `columns` says what was taken from where; `tokens` needs a model.
+    """
+
+    files: list[FileFacts]
     rows: int
     usable: int
+    columns: "dict[Part, str]"
     shapes: dict[str, int]
     unused: dict[str, int]
     errors: list[RowProblem]
@@ -86,7 +100,7 @@ def tokenise(
         except TemplateFailed as error:
             if not renderer.alive:
                 raise
-            problems.append(RowProblem(conversation.row, "template", error.problem))
+            problems.append(RowProblem(conversation.row, "template", error.problem, conversation.file))
     return examples, problems
 
 
@@ -97,22 +111,32 @@ def check(
     problems: Sequence[RowProblem] = (),
 ) -> Report:
     """The report on a reading; `examples` and `problems` are those of `tokenise`."""
-    errors = sorted([*reading.problems, *problems], key=lambda problem: problem.row)
+    errors = sorted([*reading.problems, *problems], key=_place)
     rows = len(reading.conversations) + len(reading.problems)
     warnings = _warnings(reading.conversations) + _token_warnings(examples or ())
     return Report(
-        path=str(reading.path),
-        format=reading.format,
-        encoding=reading.encoding,
+        files=_files(reading),
         rows=rows,
         usable=rows - len(errors),
+        columns=reading.columns,
         shapes=dict(reading.shapes.most_common()),
         unused=dict(reading.unused.most_common()),
         errors=errors,
-        warnings=sorted(warnings, key=lambda warning: warning.row),
+        warnings=sorted(warnings, key=_place),
         max_length=max_length,
         tokens=count_tokens(examples) if examples else None,
     )
+
+
+def _files(reading: Reading) -> list[FileFacts]:
+    rows = Counter(one.file for one in reading.conversations) + Counter(one.file for one in reading.problems)
+    return [
+        FileFacts(str(file.path), file.format, file.encoding, rows[number]) for number, file in enumerate(reading.files)
+    ]
+
+
+def _place(problem: RowProblem) -> tuple[int, int]:
+    return problem.file, problem.row
 
 
 def count_tokens(examples: Sequence[Example]) -> TokenCounts:
@@ -146,22 +170,27 @@ def _histogram(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> list[Bin]:
 
 
 def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
-    found, first_seen = [], dict[Any, int]()
-    for row, turns in ((one.row, one.turns) for one in conversations):
-        first = first_seen.setdefault(turns, row)
-        if first != row:
-            found.append(RowProblem(row, "duplicate", str(first)))
+    found, first_seen = [], dict[Any, Conversation]()
+    for one in conversations:
+        turns = one.turns
+        first = first_seen.setdefault(turns, one)
+        if first is not one:
+            found.append(_warning(one, "duplicate", str(first.row)))
         blank = Counter(turn.role for turn in turns if not turn.content.strip())
-        found += [RowProblem(row, "empty", role) for role in blank]
+        found += [_warning(one, "empty", role) for role in blank]
         odd = next((match for turn in turns if (match := MOJIBAKE.search(turn.content))), None)
         if odd:
-            found.append(RowProblem(row, "mojibake", odd.string[max(0, odd.start() - 8) : odd.end() + 8]))
+            found.append(_warning(one, "mojibake", odd.string[max(0, odd.start() - 8) : odd.end() + 8]))
         control = next((match for turn in turns if (match := CONTROL.search(turn.content))), None)
         if control:
-            found.append(RowProblem(row, "control_character", f"U+{ord(control[0]):04X}"))
+            found.append(_warning(one, "control_character", f"U+{ord(control[0]):04X}"))
     return found
 
 
 def _token_warnings(examples: Sequence[Example]) -> list[RowProblem]:
-    cut = [RowProblem(one.row, "truncated", str(len(one.ids))) for one in examples if one.truncated]
-    return cut + [RowProblem(one.row, "nothing_supervised", "") for one in examples if not one.usable]
+    cut = [_warning(one, "truncated", str(len(one.ids))) for one in examples if one.truncated]
+    return cut + [_warning(one, "nothing_supervised", "") for one in examples if not one.usable]
+
+
+def _warning(row: Conversation | Example, code: str, detail: str) -> RowProblem:
+    return RowProblem(row.row, code, detail, row.file)

@@ -21,6 +21,7 @@ class Example:
     ids: np.ndarray[Any, np.dtype[np.int32]]  # [tokens]
     trained: np.ndarray[Any, np.dtype[np.bool_]]  # [tokens]: the model learns to write this token
     truncated: bool
+    file: int = 0
 
     @property
     def usable(self) -> bool:
@@ -63,7 +64,8 @@ def make_example(conversation: Conversation, tokenizer: Tokenizer, renderer: Ren
     if conversation.turns[0].role == "text" and tokenizer.eos_id is not None:
         ids, trained = np.append(ids, np.int32(tokenizer.eos_id)), np.append(trained, True)
     trained[:1] = False  # nothing comes before the first token to predict it from
-    return Example(conversation.row, ids[:max_length], trained[:max_length], len(ids) > max_length)
+    truncated = len(ids) > max_length
+    return Example(conversation.row, ids[:max_length], trained[:max_length], truncated, conversation.file)
 
 
 def fingerprint(examples: Sequence[Example]) -> str:

@@ -7,15 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from llmlora.data.shapes import QUESTIONS, RowError
-from llmlora.data.textfile import CHUNK, MAX_LINE_BYTES, TextFile
+from llmlora.data.columns import Columns, choose_columns
+from llmlora.data.shapes import RowError
+from llmlora.data.textfile import CHUNK, MAX_LINE, TextFile
+from llmlora.text.catalogue import Words
 
 MAX_OBJECT_BYTES = 64 * 2**20  # one object around all rows is parsed as a whole
+SHOWN = 12  # characters on either side of a mistake
 BLANK = re.compile(r"[ \t\r\n]*")
 Row = tuple[int, Any]
 
 
-def json_format(file: TextFile, first: str | None, second: str | None) -> Literal["json", "jsonl"]:
+def json_format(file: TextFile, first: str | None, second: str | None, given: Columns) -> Literal["json", "jsonl"]:
     """Whether a file that begins with `{` is one object over several lines or around its rows, or a row a line.
 
     `first` and `second` are lines (None: too long); an empty second one does not exist.
@@ -28,14 +31,14 @@ def json_format(file: TextFile, first: str | None, second: str | None) -> Litera
         whole = first.rstrip().endswith("}")
         broken_off = (second or "").lstrip().startswith("{") and not first.rstrip().endswith(("{", "[", ",", ":"))
         return "jsonl" if whole or broken_off else "json"
-    return "json" if only and _rows_inside(value) is not None else "jsonl"
+    return "json" if only and _rows_inside(value, given) is not None else "jsonl"
 
 
 def line_rows(file: TextFile) -> Iterator[Row]:
     """A row a line; empty lines are passed over."""
     for number, line in file.lines():
         if line is None:
-            yield number, RowError("line_too_long", f"{MAX_LINE_BYTES // 2**20} MiB")
+            yield number, RowError("line_too_long", f"{MAX_LINE:,}")
         elif line.strip():
             yield number, parse(line)
 
@@ -55,24 +58,24 @@ def list_rows(file: TextFile) -> Iterator[Row]:
             except StopIteration:
                 return
             except RowError as error:
-                file.refuse(f"its JSON cannot be read in item {number} ({error.detail})")
+                file.refuse("json_item", item=number, problem=_words(error))
             yield number, item
             number += 1
 
 
-def object_rows(file: TextFile) -> Iterator[Row]:
+def object_rows(file: TextFile, given: Columns) -> Iterator[Row]:
     """The rows inside one object, or the object as the only row.
 
     Raises:
         DataUnreadable: it is too large, or not JSON.
     """
     if file.size > MAX_OBJECT_BYTES:
-        file.refuse(f"one JSON object larger than {MAX_OBJECT_BYTES // 2**20} MiB; write one object a line (JSONL)")
+        file.refuse("object_too_large", limit=f"{MAX_OBJECT_BYTES // 2**20} MiB")
     with file.open() as text:
         value = parse(text.read())
     if isinstance(value, RowError):
-        file.refuse(f"its JSON cannot be read ({value.detail})")
-    rows = _rows_inside(value)
+        file.refuse("json_object", problem=_words(value))
+    rows = _rows_inside(value, given)
     yield from enumerate([value] if rows is None else rows, 1)
 
 
@@ -84,9 +87,9 @@ def parse(text: str) -> Any:
         return _row_error(error)
 
 
-def _rows_inside(value: Any) -> list[Any] | None:
+def _rows_inside(value: Any, given: Columns) -> list[Any] | None:
     """The only list of an object that is no row itself: `{"data": [{…}, …]}`."""
-    if not isinstance(value, dict) or any(key in value for key in ("messages", "text", *QUESTIONS)):
+    if not isinstance(value, dict) or choose_columns(list(value), given):
         return None
     lists = [item for item in value.values() if isinstance(item, list)]
     return lists[0] if len(lists) == 1 else None
@@ -94,9 +97,13 @@ def _rows_inside(value: Any) -> list[Any] | None:
 
 def _row_error(error: json.JSONDecodeError | RecursionError) -> RowError:
     if isinstance(error, RecursionError):
-        return RowError("nested_too_deeply", "nested too deeply")
-    line = f"line {error.lineno} " if error.lineno > 1 else ""
-    return RowError("not_json", f"{error.msg}, {line}column {error.colno}")
+        return RowError("nested_too_deeply", "")
+    around = error.doc[max(0, error.pos - SHOWN) : error.pos + SHOWN]
+    return RowError("not_json", f"{error.lineno}:{error.colno} …{around.strip()}…")
+
+
+def _words(error: RowError) -> Words:
+    return Words(f"problems.{error.code}", {"detail": error.detail})
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
@@ -115,7 +122,7 @@ def _integer(text: str) -> int | RowError:
     try:
         return int(text)
     except ValueError:  # the interpreter's own limit
-        return RowError("not_json", f"a number with {len(text):,} digits")
+        return RowError("number_too_long", f"{len(text):,}")
 
 
 _DECODER = json.JSONDecoder(
@@ -144,7 +151,7 @@ class _Items:
         if mark == "]" and self.separator == ",":
             self._end()
         if mark != self.separator:
-            raise RowError("not_json", "a comma or ] is missing" if mark else "the file ends within the list")
+            raise RowError("list_comma" if mark else "list_breaks_off", mark)
         self.at += 1
         if self.separator == "[" and self._mark() == "]":
             self._end()
@@ -155,7 +162,7 @@ class _Items:
     def _end(self) -> None:
         self.at += 1
         if self._mark():
-            raise RowError("not_json", "something follows the list")
+            raise RowError("list_goes_on", self.text[self.at : self.at + SHOWN])
         raise StopIteration
 
     def _mark(self) -> str:
@@ -172,8 +179,8 @@ class _Items:
                 value, end = _DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 # perhaps only the rest of it is missing
-                if len(self.text) - self.at > MAX_LINE_BYTES or not self._more():
-                    raise RowError("not_json", error.msg) from None
+                if len(self.text) - self.at > MAX_LINE or not self._more():
+                    raise _row_error(error) from None
             except RecursionError as error:
                 raise _row_error(error) from None
             else:

@@ -1,87 +1,124 @@
-"""Files into conversations. Every row that cannot be used is reported by its number; nothing is guessed.
-
-A file is judged by its content, not its name: `[` opens a JSON list, `{` JSON lines or one object holding a list,
-anything else is CSV with a header.
+"""Files into conversations, read in a limited process of its own (see `read_child`). Every row that cannot be used is
+reported by its number; nothing is guessed but what a column holds, and that guess is told.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from signal import SIGXCPU
+from typing import TYPE_CHECKING
 
-from llmlora.data.conversation import Conversation, RowProblem
-from llmlora.data.csv_rows import csv_rows
-from llmlora.data.json_rows import json_format, line_rows, list_rows, object_rows
-from llmlora.data.shapes import RowError, interpret
-from llmlora.data.textfile import TextFile, open_text
+from llmlora.child import ChildDiedError, JsonChild
+from llmlora.data.conversation import Conversation, RowProblem, Turn
+from llmlora.data.open_rows import Format
+from llmlora.data.parse import Message, unpack_words
+from llmlora.data.shapes import NOTHING_GIVEN
+from llmlora.data.textfile import refuse
+from llmlora.errors import DataUnreadable, InvalidRows
 
-Format = Literal["json", "jsonl", "csv"]
-MAX_ROWS = 2_000_000  # each takes about half a kilobyte and more
+if TYPE_CHECKING:
+    from llmlora.recipe import Part
+
+MEMORY_BYTES = 2**30
+CPU_SECONDS, SECONDS_PER_MIB = 60, 1
+SILENT_SECONDS = 300.0  # without a message
+EXAMPLES_IN_MESSAGE = 3
+AHEAD = 8  # messages the child may be ahead
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read; `encoding` is that of a text."""
+
+    path: Path
+    format: Format
+    encoding: str | None
 
 
 @dataclass
 class Reading:
-    """What a file held. `unused` counts the keys (or columns) that no shape knows."""
+    """What some files held. `columns` says what was taken from where; `unused` counts the keys (or columns) that were
+    not taken.
+    """
 
-    path: Path
-    format: Format
-    encoding: str
+    files: list[SourceFile] = field(default_factory=list)
+    columns: "dict[Part, str]" = field(default_factory=dict)
     shapes: Counter[str] = field(default_factory=Counter)
     unused: Counter[str] = field(default_factory=Counter)
     conversations: list[Conversation] = field(default_factory=list)
     problems: list[RowProblem] = field(default_factory=list)
 
+    def need_sound(self) -> None:
+        """Raises InvalidRows for the first file with rows that cannot be used."""
+        if self.problems:
+            number = self.problems[0].file
+            problems = [problem for problem in self.problems if problem.file == number]
+            examples = [problem.words() for problem in problems[:EXAMPLES_IN_MESSAGE]]
+            raise InvalidRows(self.files[number].path, len(problems), examples)
 
-def read_conversations(path: Path) -> Reading:
-    """Read a file of rows.
+
+def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str]" = NOTHING_GIVEN) -> Reading:
+    """Read files of rows as one data set; `mapping` says what columns hold, where their names do not.
 
     Raises:
-        DataUnreadable: not a file of rows at all: missing, empty, binary, of no known encoding, or too large.
+        DataUnreadable: one is not a file of rows at all: missing, empty, binary, of no known encoding, or too large; or
+            a column of `mapping` is nowhere.
     """
-    file = open_text(path)
-    kind, rows = _format(file)
-    reading = Reading(path, kind, file.encoding)
-    try:
-        for count, (number, value) in enumerate(rows(file)):
-            if count == MAX_ROWS:
-                file.refuse(f"it has more than {MAX_ROWS:,} rows; split it")
-            _add(reading, number, value)
-    except OSError as error:
-        file.refuse(error.strerror or str(error))
-    if not reading.conversations and not reading.problems:
-        file.refuse("it holds no rows")
+    listed = [paths] if isinstance(paths, Path) else list(paths)
+    return collect(listed, _parsed_by_child(listed, mapping))
+
+
+def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
+    """The messages of `parse` put together."""
+    reading = Reading()
+    for message in messages:
+        number = message.get("file", 0)
+        if "unreadable" in message:
+            raise DataUnreadable(paths[number], unpack_words(message["unreadable"], message["facts"]))
+        if "format" in message:
+            reading.files.append(SourceFile(paths[number], message["format"], message["encoding"]))
+        for row, turns in message.get("rows", ()):
+            reading.conversations.append(Conversation(row, tuple([Turn(*turn) for turn in turns]), number))
+        reading.problems += [RowProblem(row, code, detail, number) for row, code, detail in message.get("problems", ())]
+        if "shapes" in message:
+            reading.columns = message["columns"]
+            reading.shapes, reading.unused = Counter(message["shapes"]), Counter(message["unused"])
     return reading
 
 
-def _add(reading: Reading, number: int, value: Any) -> None:
+def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Iterator[Message]:
+    child = JsonChild("llmlora.data.read_child")
+    path = paths[0]
     try:
-        row = interpret(value)
-    except RowError as error:
-        reading.problems.append(RowProblem(number, error.code, error.detail))
-        return
-    reading.shapes[row.shape] += 1
-    reading.unused.update(row.unused)
-    reading.conversations.append(Conversation(number, row.turns))
+        seconds = CPU_SECONDS + SECONDS_PER_MIB * sum(map(_mebibytes, paths))
+        names = [str(one) for one in paths]
+        child.send({"paths": names, "given": dict(given), "memory": MEMORY_BYTES, "seconds": seconds})
+        for _ in range(AHEAD):
+            child.send({})
+        while True:
+            message = child.receive(SILENT_SECONDS)
+            path = paths[message.get("file", 0)]
+            if "died" in message:
+                refuse(path, "memory", limit=f"{MEMORY_BYTES / 2**30:g} GiB")
+            yield message
+            if "shapes" in message:
+                return
+            child.send({})
+    except TimeoutError:
+        refuse(path, "silent", seconds=f"{SILENT_SECONDS:g}")
+    except ChildDiedError as error:
+        if child.exit_code() == -SIGXCPU:
+            refuse(path, "processor_time", seconds=seconds)
+        if "bad_alloc" in str(error) or "MemoryError" in str(error):
+            refuse(path, "memory", limit=f"{MEMORY_BYTES / 2**30:g} GiB")
+        refuse(path, "child_died", reason=str(error))
+    finally:
+        child.close()
 
 
-def _format(file: TextFile) -> tuple[Format, Callable[[TextFile], Iterator[tuple[int, Any]]]]:
-    with file.open() as text:
-        opening = _first_character(text.read)
-    if not opening:
-        file.refuse("it is empty")
-    if opening == "[":
-        return "json", list_rows
-    if opening != "{":
-        return "csv", csv_rows
-    lines = (line for _, line in file.lines() if line is None or line.strip())
-    if json_format(file, next(lines), next(lines, "")) == "json":
-        return "json", object_rows
-    return "jsonl", line_rows
-
-
-def _first_character(read: Callable[[int], str]) -> str:
-    while piece := read(4096):
-        if stripped := piece.lstrip():
-            return stripped[0]
-    return ""
+def _mebibytes(path: Path) -> int:
+    with suppress(OSError, ValueError):
+        return path.stat().st_size // 2**20
+    return 0

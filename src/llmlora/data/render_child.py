@@ -3,12 +3,11 @@
 Jinja's sandbox stops code, not loops: memory and processor time are limited here, waiting time by the parent, which
 ends this process. It says `{}` when it is there, reads a JSON line {"template", "bos", "eos"}, then requests
 {"turns": [[role, content], …], "prompt": bool}, and answers each with {"pieces": [[text, trained], …]} or
-{"error": text}. Imports nothing of llmlora.
+{"error": text}.
 """
 
 import json
 import sys
-import time
 from typing import Any
 
 from jinja2 import TemplateError, nodes
@@ -16,8 +15,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from llmlora.confine import limit_memory, limit_time
+
 MEMORY_BYTES = 512 * 2**20
-MAPPED_BYTES = 2**30  # what an interpreter maps by itself, where it cannot be read off
 CPU_SECONDS = 5  # a request; the parent gives up earlier, this is for when it is gone
 MAX_OUTPUT = 4 * 2**20
 
@@ -26,11 +26,11 @@ Message = dict[str, str]
 
 def main() -> None:
     """Serve until standard input ends."""
-    _limit_memory()
+    limit_memory(MEMORY_BYTES)
     _say({})
     renderer: Renderer | None = None
     for line in sys.stdin:
-        _limit_time()
+        limit_time(CPU_SECONDS)
         answer: dict[str, Any] = {}
         try:
             request = json.loads(line)
@@ -138,27 +138,6 @@ def _to_json(
     sort_keys: bool = False,
 ) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
-    used = MAPPED_BYTES
-    if sys.platform == "linux":
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            used = int(statm.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
-
-
-def _limit_time() -> None:
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU_SECONDS, hard))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,37 @@
 """From one parsed row to turns: the shapes people's data has.
 
-messages            {"messages": [{"role": …, "content": …}, …]}
+messages            {"messages": [{"role": …, "content": …}, …], "system"?}; OpenAI's `weight: 0` masks an answer
+sharegpt            {"conversations": [{"from": …, "value": …}, …], "system"?}
 instruction         {"instruction", "input"?, "output", "system"?}
 prompt-completion   {"prompt" | "question", "completion" | "response" | "answer", "system"?}
 text                {"text"}
 
-A row is judged by its own keys; keys that its shape does not know are not used, and are named.
+Keys go by many names (see `columns`). A row is judged by its own; those that its shape does not know are not used, and
+are named.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn, cast
 
-from llmlora.data.conversation import Turn
+from llmlora.data.columns import Columns, choose_columns, plain
+from llmlora.data.conversation import Role, Turn
 
-PROMPTS, COMPLETIONS = ("prompt", "question"), ("completion", "response", "answer")
-QUESTIONS = ("instruction", *PROMPTS)
-ROLES = ("system", "user", "assistant")
+ROLES = {
+    **dict.fromkeys(("system", "developer", "システム"), "system"),
+    **dict.fromkeys(("user", "human", "ユーザー"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "アシスタント"), "assistant"),
+    **dict.fromkeys(("tool", "function", "function_call", "observation"), "tool"),
+}
+TOOLS = ("tools", "functions", "tool_calls", "function_call")
+NO_TOOLS: tuple[Any, ...] = ("", "[]", "null", None, [], {})
+INSTRUCTIONS = ("instruction", "指示", "指示文", "命令")
 MAX_DEPTH = 64
+MAX_KEYS = 1_000
 MAX_TURNS = 500  # a template writes a conversation anew for every answer in it
 MAX_DETAIL = 200
+NOTHING_GIVEN: Columns = MappingProxyType({})
 
 
 class RowError(Exception):
@@ -37,11 +49,12 @@ class Row:
 
     shape: str
     turns: tuple[Turn, ...]
-    unused: tuple[str, ...]  # keys
+    columns: Columns
 
 
-def interpret(value: Any) -> Row:
-    """What a parsed row says. It may hold RowErrors, put there by the parser in the place of what it could not accept.
+def interpret(value: Any, given: Columns = NOTHING_GIVEN) -> Row:
+    """What a parsed row says, its keys taken as `given` or else as their names tell. It may hold RowErrors, which the
+    parser put in the place of what it could not accept.
 
     Raises:
         RowError: it has no known shape, or one that is filled wrongly.
@@ -50,17 +63,19 @@ def interpret(value: Any) -> Row:
         raise value
     if not isinstance(value, Mapping):
         fail("not_an_object", type(value).__name__)
+    if len(value) > MAX_KEYS:
+        fail("too_many_keys", f"{len(value):,} > {MAX_KEYS:,}")
     _search_for_flaws(value)
-    if "messages" in value:
-        return _row("messages", value, _messages(value["messages"]), ("messages",))
-    answer = "output" if "instruction" in value else next((key for key in COMPLETIONS if key in value), None)
-    question = next((key for key in QUESTIONS if key in value), None)
-    if question and answer:
-        shape = "instruction" if question == "instruction" else "prompt-completion"
-        used = (question, answer, "system", *(["input"] if shape == "instruction" else []))
-        return _row(shape, value, _exchange(value, question, answer), used)
-    if "text" in value:
-        return _row("text", value, (Turn("text", _filled(value, "text")),), ("text",))
+    columns = choose_columns(list(value), given)
+    if "messages" in columns:
+        return _conversation(value, columns)
+    if "instruction" in columns:
+        instructed = "input" in columns or plain(columns["instruction"]) in INSTRUCTIONS
+        return Row("instruction" if instructed else "prompt-completion", _exchange(value, columns), columns)
+    if "text" in columns:
+        return Row("text", (Turn("text", _filled(value, columns["text"])),), columns)
+    if "instruction" in value:
+        fail("missing", "output")
     return fail("unknown_shape", ", ".join(map(str, value)) or "{}")
 
 
@@ -68,19 +83,29 @@ def fail(code: str, detail: str) -> NoReturn:
     raise RowError(code, detail)
 
 
-def _row(shape: str, value: Mapping[str, Any], turns: tuple[Turn, ...], used: tuple[str, ...]) -> Row:
-    return Row(shape, turns, tuple(key for key in value if key not in used))
-
-
-def _exchange(value: Mapping[str, Any], question: str, answer: str) -> tuple[Turn, ...]:
-    parts = [_text(value, question), _optional(value, "input") if question == "instruction" else ""]
-    system = _optional(value, "system")
-    first = (Turn("system", system),) if system else ()
+def _exchange(value: Mapping[str, Any], columns: Columns) -> tuple[Turn, ...]:
+    parts = [_text(value, columns["instruction"]), _optional(value, columns.get("input"))]
     return (
-        *first,
+        *_system(value, columns),
         Turn("user", "\n\n".join(part for part in parts if part.strip())),
-        Turn("assistant", _filled(value, answer)),
+        Turn("assistant", _filled(value, columns["output"])),
     )
+
+
+def _conversation(value: Mapping[str, Any], columns: Columns) -> Row:
+    for key in TOOLS:
+        if key in value and value[key] not in NO_TOOLS:
+            fail("tool_calls", key)
+    messages = value[columns["messages"]]
+    turns = _messages(messages)
+    if turns[0].role != "system":
+        turns = (*_system(value, columns), *turns)
+    return Row("sharegpt" if "from" in messages[0] else "messages", turns, columns)
+
+
+def _system(value: Mapping[str, Any], columns: Columns) -> tuple[Turn, ...]:
+    system = _optional(value, columns.get("system"))
+    return (Turn("system", system),) if system else ()
 
 
 def _messages(messages: Any) -> tuple[Turn, ...]:
@@ -96,18 +121,39 @@ def _messages(messages: Any) -> tuple[Turn, ...]:
             fail("roles_do_not_alternate", roles)
     if len(said) < 2 or said[-1].role != "assistant":
         fail("no_answer", roles)
+    if not any(turn.trained for turn in said if turn.role == "assistant"):
+        fail("nothing_weighted", "weight: 0")
     return turns
 
 
 def _message(message: Any) -> Turn:
     if not isinstance(message, Mapping):
         fail("message_not_an_object", type(message).__name__)
-    role = message.get("role")
-    if role == "tool" or message.get("tool_calls"):
-        fail("tool_calls", str(role))
-    if role not in ROLES:
-        fail("unknown_role", repr(role))
-    return Turn(role, _filled(message, "content") if role == "assistant" else _text(message, "content"))
+    said, key = (message["from"], "value") if "from" in message else (message.get("role"), "content")
+    role = ROLES.get(said) if isinstance(said, str) else None
+    if role == "tool" or any(message.get(tool) not in NO_TOOLS for tool in TOOLS):
+        fail("tool_calls", str(said))
+    if role is None:
+        fail("unknown_role", repr(said))
+    if role != "assistant":
+        return Turn(cast(Role, role), _content(message, key))
+    if (weight := message.get("weight")) not in (None, 0, 1):
+        fail("unknown_weight", repr(weight))
+    content = _content(message, key)
+    if not content.strip():
+        fail("empty_answer", key)
+    return Turn("assistant", content, trained=weight != 0)
+
+
+def _content(message: Mapping[str, Any], key: str) -> str:
+    """A text, or OpenAI's list of parts that are all text."""
+    parts = message.get(key)
+    if not isinstance(parts, list):
+        return _text(message, key)
+    for part in parts:
+        if not isinstance(part, Mapping) or part.get("type") != "text":
+            fail("not_text", f"{key}: {part.get('type') if isinstance(part, Mapping) else type(part).__name__}")
+    return "".join(_text(part, "text") for part in parts)
 
 
 def _filled(value: Mapping[str, Any], key: str) -> str:
@@ -117,8 +163,8 @@ def _filled(value: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def _optional(value: Mapping[str, Any], key: str) -> str:
-    return _text(value, key) if value.get(key) is not None else ""
+def _optional(value: Mapping[str, Any], key: str | None) -> str:
+    return _text(value, key) if key is not None and value.get(key) is not None else ""
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:

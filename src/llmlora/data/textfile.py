@@ -1,6 +1,6 @@
-"""A file of text that may be anything: opened, judged and read a bounded piece at a time.
+"""A file that may be anything: looked at, judged, and where it is text read a bounded piece at a time.
 
-Text is UTF-8, with or without a BOM, else CP932 (Shift_JIS as Windows writes it).
+Text is UTF-8, with or without a BOM, UTF-16 (Excel's “Unicode text”), or else CP932 (Shift_JIS as Windows writes it).
 """
 
 import codecs
@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Literal, NoReturn, TextIO
 
 from llmlora.errors import DataUnreadable
+from llmlora.text.catalogue import Words
 
 MAX_FILE_BYTES = 2 * 2**30
-MAX_LINE_BYTES = 8 * 2**20
+MAX_LINE = 8 * 2**20  # characters
 CHUNK = 2**20
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ISO_2022_JP = (b"\x1b$B", b"\x1b$@")
 NOT_TEXT = (
-    (b"PK\x03\x04", "it is an Excel workbook or a ZIP archive; in Excel, save it as “CSV UTF-8”"),
-    (b"\x1f\x8b", "it is compressed; unpack it first"),
-    (b"PAR1", "it is a Parquet file; write it as JSONL first"),
-    (b"GGUF", "it is a model, not data"),
+    (b"PK\x03\x04", "zip"),
+    (b"\xd0\xcf\x11\xe0", "workbook"),
+    (b"\x1f\x8b", "compressed"),
+    (b"\x28\xb5\x2f\xfd", "compressed"),
+    (b"GGUF", "model"),
 )
-Encoding = Literal["utf-8", "cp932"]
+Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp932"]
 
 
 @dataclass(frozen=True)
@@ -34,74 +36,90 @@ class TextFile:
     encoding: Encoding
     size: int
 
-    @property
-    def codec(self) -> str:
-        """What to open it with, so that a BOM is no part of the text."""
-        return "utf-8-sig" if self.encoding == "utf-8" else self.encoding
-
     def lines(self) -> Iterator[tuple[int, str | None]]:
-        """Each line with its number from 1; None in the place of one longer than 8 MiB, which is not kept."""
-        with self.path.open("rb", buffering=CHUNK) as file:
+        """Each line with its number from 1; None in the place of one longer than `MAX_LINE`, which is not kept."""
+        with self.open(newline="\n") as file:
             number = 0
-            while line := file.readline(MAX_LINE_BYTES + 1):
+            while line := file.readline(MAX_LINE + 1):
                 number += 1
-                if len(line) > MAX_LINE_BYTES:
-                    while not line.endswith(b"\n") and (line := file.readline(CHUNK)):
+                if len(line) > MAX_LINE:
+                    while not line.endswith("\n") and (line := file.readline(CHUNK)):
                         pass
                     yield number, None
                 else:
-                    line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                    yield number, line.decode(self.encoding)
+                    yield number, line
 
     @contextmanager
-    def open(self) -> Iterator[TextIO]:
-        """The text, with its line ends as they are."""
-        with self.path.open(encoding=self.codec, newline="") as file:
+    def open(self, newline: str = "") -> Iterator[TextIO]:
+        """The text without its BOM, with its line ends as they are."""
+        codec = "utf-8-sig" if self.encoding == "utf-8" else self.encoding
+        with self.path.open(encoding=codec, newline=newline) as file:
             yield file
 
-    def refuse(self, problem: str) -> NoReturn:
+    def refuse(self, code: str, **facts: object) -> NoReturn:
         """Raise what the file as a whole is not fit for."""
-        raise DataUnreadable(self.path, problem)
+        refuse(self.path, code, **facts)
 
 
-def open_text(path: Path) -> TextFile:
-    """Look at a whole file once, twice where it is not UTF-8.
+def refuse(path: Path, code: str, **facts: object) -> NoReturn:
+    """Raise DataUnreadable with the words under `unreadable.<code>`."""
+    raise DataUnreadable(path, Words(f"unreadable.{code}", facts))
+
+
+def look_at(path: Path) -> bytes:
+    """The first MiB of a file.
 
     Raises:
-        DataUnreadable: missing, not a file, not readable, empty, too large, binary, or of no known encoding.
+        DataUnreadable: missing, not a file, not readable, or too large.
     """
     try:
-        _need_text(path)
-        encoding, size = _encoding(path), path.stat().st_size
+        if not path.exists():
+            refuse(path, "missing")
+        if not path.is_file():
+            refuse(path, "directory" if path.is_dir() else "not_regular")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            refuse(path, "too_large", limit=f"{MAX_FILE_BYTES / 2**30:g} GiB")
+        with path.open("rb") as file:
+            return file.read(CHUNK)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise DataUnreadable(path, getattr(error, "strerror", None) or str(error)) from None
-    return TextFile(path, encoding, size)
+        refuse(path, "not_opened", reason=getattr(error, "strerror", None) or str(error))
 
 
-def _need_text(path: Path) -> None:
-    if not path.exists():
-        raise DataUnreadable(path, "there is no such file")
-    if not path.is_file():
-        raise DataUnreadable(path, "it is a directory" if path.is_dir() else "it is not a regular file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise DataUnreadable(path, f"it is larger than {MAX_FILE_BYTES // 2**30} GiB; split it")
-    with path.open("rb") as file:
-        head = file.read(CHUNK)
-    for beginning, words in NOT_TEXT:
+def open_text(path: Path, head: bytes) -> TextFile:
+    """Read through the whole file once, twice where it is not UTF-8; `head` is how it begins.
+
+    Raises:
+        DataUnreadable: binary, or of no known encoding.
+    """
+    for beginning, code in NOT_TEXT:
         if head.startswith(beginning):
-            raise DataUnreadable(path, words)
-    if head.startswith(UTF16):
-        raise DataUnreadable(path, "it is UTF-16, which is not read yet; save it as UTF-8 (in Excel: “CSV UTF-8”)")
+            refuse(path, "workbook" if code == "zip" and b"xl/" in head else code)
     if any(escape in head for escape in ISO_2022_JP):
-        raise DataUnreadable(path, "it is ISO-2022-JP (JIS), which is not read; save it as UTF-8")
+        refuse(path, "iso_2022_jp")
+    return TextFile(path, _encoding(path, head), path.stat().st_size)
 
 
-def _encoding(path: Path) -> Encoding:
+def _encoding(path: Path, head: bytes) -> Encoding:
+    if head.startswith(UTF16):
+        if (bad_line := _first_bad_line(path, "utf-16")) is not None:
+            refuse(path, "bad_utf_16", line=bad_line)
+        return "utf-16"
+    if b"\0" in head:
+        return _utf16_without_bom(path, head)
     if (bad_line := _first_bad_line(path, "utf-8")) is None:
         return "utf-8"
     if _first_bad_line(path, "cp932") is None:
         return "cp932"
-    raise DataUnreadable(path, f"it is neither UTF-8 (see line {bad_line}) nor Shift_JIS (CP932) text")
+    refuse(path, "no_known_encoding", line=bad_line)
+
+
+def _utf16_without_bom(path: Path, head: bytes) -> Encoding:
+    """Commas, quotes and line ends have a zero byte each, and most of them lie on one side of the pairs."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    encoding: Encoding = "utf-16-le" if odd > even else "utf-16-be"
+    if min(even, odd) * 4 > max(even, odd) or _first_bad_line(path, encoding) is not None:
+        refuse(path, "binary")
+    return encoding
 
 
 def _first_bad_line(path: Path, encoding: Encoding) -> int | None:
@@ -109,10 +127,10 @@ def _first_bad_line(path: Path, encoding: Encoding) -> int | None:
     with path.open("rb") as file:
         try:
             while chunk := file.read(CHUNK):
-                if b"\0" in chunk:
-                    raise DataUnreadable(path, "it is a binary file, not text")
-                decoder.decode(chunk)
-                line += chunk.count(b"\n")
+                text = decoder.decode(chunk)
+                if "\0" in text:
+                    refuse(path, "binary")
+                line += text.count("\n")
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             return line + error.object[: error.start].count(b"\n")

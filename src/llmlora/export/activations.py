@@ -1,6 +1,5 @@
 """Rows whose activations decide how a merged tensor is stored: the run's own data where it is still there."""
 
-from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -37,10 +36,11 @@ def calibration_examples(adapter: Path, file: GgufFile) -> tuple[list[Example], 
 def _conversations(adapter: Path) -> tuple[list[Conversation], str]:
     try:
         recipe = yaml.safe_load((adapter / "recipe.yaml").read_text("utf-8"))
-        path = Path(recipe["data"])
-        rows = list(islice(read_conversations(path).conversations, ROWS))
+        paths = [recipe["data"]] if isinstance(recipe["data"], str) else recipe["data"]
+        reading = read_conversations([Path(path) for path in paths], recipe.get("mapping") or {})
+        rows = reading.conversations[:ROWS]
         if rows:
-            return rows, str(path)
+            return rows, ", ".join(paths)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
         pass  # the data has moved on; the adapter has not
     turns = [(Turn("user", question), Turn("assistant", answer)) for question, answer in FALLBACK]

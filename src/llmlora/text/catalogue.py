@@ -6,6 +6,7 @@ The edges (CLI, API) choose the language; the library only carries keys and fact
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -20,7 +21,18 @@ def catalogue(language: Language) -> Mapping[str, Any]:
     return tomllib.loads(files("llmlora.text").joinpath(f"{language}.toml").read_text("utf-8"))
 
 
-def say(language: Language, key: str, **facts: object) -> str:
+@dataclass(frozen=True)
+class Words:
+    """A sentence that waits for its language: a key and its facts. As a fact of another it is said with that one."""
+
+    key: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return say("en", self.key, **self.facts)
+
+
+def say(language: Language, key: str, /, **facts: object) -> str:
     """The text at `key`, its fields filled from `facts`; lists are joined by commas.
 
     Raises:
@@ -29,10 +41,12 @@ def say(language: Language, key: str, **facts: object) -> str:
     value: Any = catalogue(language)
     for part in key.split("."):
         value = value[part]
-    return str(value).format(**{name: _readable(fact) for name, fact in facts.items()})
+    return str(value).format(**{name: _readable(fact, language) for name, fact in facts.items()})
 
 
-def _readable(fact: object) -> object:
+def _readable(fact: object, language: Language) -> object:
+    if isinstance(fact, Words):
+        return say(language, fact.key, **fact.facts)
     if isinstance(fact, list | tuple | set | frozenset):
-        return ", ".join(str(item) for item in fact)
+        return ", ".join(str(_readable(item, language)) for item in fact)
     return fact

@@ -59,7 +59,7 @@ def _facts(prepared: Prepared, progress: Progress) -> dict[str, Any]:
     return {
         "llmlora": __version__,
         "base": {"name": prepared.base.name, "digest": prepared.base.digest},
-        "data": {"path": prepared.recipe.data, "fingerprint": prepared.frozen.data_fingerprint},
+        "data": {"paths": prepared.recipe.data, "fingerprint": prepared.frozen.data_fingerprint},
         "metrics": asdict(progress),
     }
 
@@ -72,7 +72,7 @@ def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
         base=prepared.base.name,
         digest=prepared.base.digest,
         license=describe(prepared.base).license or "unknown",
-        data=Path(recipe.data).name,
+        data=", ".join(Path(path).name for path in recipe.data),
         rows=len(prepared.train) + len(prepared.held_out),
         fingerprint=prepared.frozen.data_fingerprint[:16],
         step=progress.step,

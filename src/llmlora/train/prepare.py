@@ -22,7 +22,7 @@ from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate, choose_template
 from llmlora.data.tokenizer import Tokenizer, load_tokenizer
-from llmlora.errors import InvalidRecipe, InvalidRows, NothingToTrain, RunChanged
+from llmlora.errors import InvalidRecipe, NothingToTrain, RunChanged
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.config import architecture_of, config_of
 from llmlora.model.device import DTYPES, probe_machine
@@ -32,9 +32,7 @@ from llmlora.model.source import Base, resolve, verify
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
-from llmlora.text.catalogue import say
 
-EXAMPLES_IN_MESSAGE = 3
 LIBRARIES = ("llmlora", "torch", "transformers", "peft", "numba", "numpy")
 
 
@@ -128,7 +126,7 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     examples, prompts = _tokenise(recipe, template, tokenizer)
     usable = [example for example in examples if example.usable]
     if not usable:
-        raise NothingToTrain(Path(recipe.data), recipe.max_length)
+        raise NothingToTrain(", ".join(recipe.data), recipe.max_length)
     train, held_out = split(usable, recipe.eval_split, recipe.seed)
     return Draft(
         recipe=recipe,
@@ -197,7 +195,7 @@ def resolve_recipe(recipe: Recipe, base: Base, config: PreTrainedConfig) -> Reci
         raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {context}"])
     resolved: dict[str, Any] = {
         "model": base.name,
-        "data": str(Path(recipe.data).expanduser().absolute()),
+        "data": tuple(str(Path(path).expanduser().absolute()) for path in recipe.data),
         "alpha": recipe.scale_alpha,
         "learning_rate": recipe.learning_rate or learning_rate_for(config.hidden_size),
     }
@@ -235,12 +233,8 @@ def shape_of(config: PreTrainedConfig, recipe: Recipe, targets: list[str], file_
 def _tokenise(
     recipe: Recipe, template: ChatTemplate, tokenizer: Tokenizer
 ) -> tuple[list[Example], dict[str, list[int]]]:
-    path = Path(recipe.data)
-    reading = read_conversations(path)
-    if reading.problems:
-        first = reading.problems[:EXAMPLES_IN_MESSAGE]
-        shown = [f"{one.row}: {say('en', f'problems.{one.code}', detail=one.detail)}" for one in first]
-        raise InvalidRows(path, len(reading.problems), shown)
+    reading = read_conversations([Path(path) for path in recipe.data], recipe.mapping)
+    reading.need_sound()
     with Renderer(template) as renderer:
         examples = make_examples(reading.conversations, tokenizer, renderer, recipe.max_length)
         prompts = {

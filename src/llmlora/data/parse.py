@@ -1,0 +1,107 @@
+"""Files of rows into messages that go through a pipe: conversations and problems in bulk, then what there was in all.
+
+{"file", "format", "encoding"}                              a file begins
+{"file", "rows": [[row, [[role, content, trained?], …]], …], "problems": [[row, code, detail], …]}
+{"file", "unreadable": key, "facts": {…}}                   the end: this file cannot be read
+{"shapes": {…}, "unused": {…}, "columns": {…}}              the end: all has been said
+
+A fact that is itself a sentence is {"words": key, "facts": {…}}.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from llmlora.data.columns import Columns
+from llmlora.data.open_rows import open_rows
+from llmlora.data.shapes import RowError, interpret
+from llmlora.data.textfile import refuse
+from llmlora.errors import DataUnreadable
+from llmlora.text.catalogue import Words
+
+MAX_ROWS = 2_000_000  # each takes about half a kilobyte and more
+BATCH_ROWS, BATCH_CHARACTERS = 1_000, 2**20
+MAX_NAMES, SHOWN = 1_000, 80
+Message = dict[str, Any]
+
+
+def parse(paths: Sequence[Path], given: Columns) -> Iterator[Message]:
+    """All that is in some files."""
+    found = _Found(given)
+    for number, path in enumerate(paths):
+        try:
+            for message in found.in_file(path):
+                yield {"file": number, **message}
+            if number == len(paths) - 1:
+                found.need_columns(path)
+        except DataUnreadable as error:
+            yield {"file": number, "unreadable": error.problem.key, "facts": pack_facts(error.problem)}
+            return
+        except OSError as error:
+            yield {"file": number, "unreadable": "unreadable.not_opened", "facts": {"reason": error.strerror}}
+            return
+    yield {"shapes": found.shapes, "unused": found.unused, "columns": found.columns}
+
+
+def pack_facts(words: Words) -> dict[str, Any]:
+    """Facts as JSON can carry them."""
+    return {
+        name: {"words": fact.key, "facts": pack_facts(fact)} if isinstance(fact, Words) else fact
+        for name, fact in words.facts.items()
+    }
+
+
+def unpack_words(key: str, facts: dict[str, Any]) -> Words:
+    """The sentence again."""
+    return Words(key, {n: unpack_words(f["words"], f["facts"]) if isinstance(f, dict) else f for n, f in facts.items()})
+
+
+class _Found:
+    """What several files have held so far."""
+
+    def __init__(self, given: Columns) -> None:
+        self.given, self.rows = given, 0
+        self.lacking, self.names = set(given.values()), list[str]()
+        self.shapes, self.unused, self.columns = Counter[str](), Counter[str](), dict[Any, str]()
+
+    def in_file(self, path: Path) -> Iterator[Message]:
+        source = open_rows(path, self.given)
+        yield {"format": source.format, "encoding": source.encoding}
+        before, rows, problems, characters = self.rows, list[Any](), list[Any](), 0
+        for number, value in source.rows:
+            self.rows += 1
+            if self.rows > MAX_ROWS:
+                refuse(path, "too_many_rows", limit=f"{MAX_ROWS:,}")
+            try:
+                turns = self._turns(value)
+            except RowError as error:
+                problems.append((number, error.code, error.detail))
+            else:
+                rows.append((number, turns))
+                characters += sum(len(turn[1]) for turn in turns)
+            if len(rows) + len(problems) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
+                yield {"rows": rows, "problems": problems}
+                rows, problems, characters = [], [], 0
+        if self.rows == before:
+            refuse(path, "no_rows")
+        yield {"rows": rows, "problems": problems}
+
+    def need_columns(self, path: Path) -> None:
+        """Raises DataUnreadable when a column that was given is in no row at all."""
+        if self.lacking:
+            refuse(path, "no_such_column", given=sorted(self.lacking), names=self.names)
+
+    def _turns(self, value: Any) -> list[Any]:
+        if isinstance(value, dict):
+            self.lacking -= value.keys()
+            self.names = self.names or [name[:SHOWN] for name in islice(value, SHOWN)]
+        row = interpret(value, self.given)
+        self.shapes[row.shape] += 1
+        self.columns = {**row.columns, **self.columns}
+        used = row.columns.values()
+        for name in [name[:SHOWN] for name in value if name not in used]:
+            if name in self.unused or len(self.unused) < MAX_NAMES:
+                self.unused[name] += 1
+        return [(t.role, t.content) if t.trained else (t.role, t.content, False) for t in row.turns]

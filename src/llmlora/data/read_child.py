@@ -1,0 +1,43 @@
+"""The process that parses data files. They come from anywhere: memory, processor time and open files are limited here,
+waiting time by the parent, which ends this process.
+
+It reads a JSON line {"paths", "given", "memory", "seconds"}, then a line for each message (see `parse`) it may send
+ahead, so that a slow parent is not flooded.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from llmlora.child import die_with_parent
+from llmlora.confine import limit_files, limit_memory, limit_time
+from llmlora.data.parse import Message, parse
+
+OPEN_FILES = 32
+
+
+def main() -> None:
+    """Answer one request."""
+    die_with_parent()
+    request = json.loads(sys.stdin.readline())
+    limit_files(OPEN_FILES)
+    limit_memory(request["memory"])
+    limit_time(request["seconds"])
+    try:
+        for message in parse([Path(path) for path in request["paths"]], request["given"]):
+            _say(message)
+            if not sys.stdin.readline():
+                return
+    except MemoryError:
+        _say({"died": "memory"})
+
+
+def _say(message: Message) -> None:
+    # what is left of a file's words may be half characters
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
