@@ -191,7 +191,7 @@ def _report_facts(report: "Report", language: Language) -> Iterator[tuple[str, s
 
 def _token_facts(counts: "TokenCounts", language: Language) -> Iterator[tuple[str, str]]:
     for key, value in vars(counts).items():
-        if key != "histogram":
+        if key != "histogram" and value is not None:
             shown = f"{value:.1%}" if key == "supervised_share" else f"{value:,}"
             yield say(language, f"cli.data.count_{key}"), shown
 

@@ -48,7 +48,7 @@ def parse_mapping(pairs: Sequence[str]) -> dict[Part, str]:
 def map_option(command: Command) -> Command:
     """`--map PART=COLUMN`, as `train` has it."""
     text = say(read_language(), "recipe.mapping")
-    return click.option("--map", "mapping", multiple=True, metavar="PART=COLUMN", help=text)(command)
+    return click.option("--map", "--mapping", "mapping", multiple=True, metavar="PART=COLUMN", help=text)(command)
 
 
 def option_help(name: str) -> str:

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from llmlora.data.conversation import Conversation, RowProblem
 from llmlora.data.examples import Example, make_example
 from llmlora.data.read import Reading
 from llmlora.data.render import Renderer
+from llmlora.data.similar import near_duplicates
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import TemplateFailed
 
@@ -25,7 +27,21 @@ MOJIBAKE = re.compile(
 )
 # nothing a text needs; colours copied from a terminal, for instance
 CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+HALF_WIDTH_KATAKANA = re.compile("[ｦ-ﾟ]")
+FULL_WIDTH_ALPHANUMERIC = re.compile("[０-９Ａ-Ｚａ-ｚ]")
+ALPHANUMERIC = re.compile("[0-9A-Za-z]")
+# か and ゛ as two characters, as file names on a Mac have them; no model has seen much of that
+DECOMPOSED = re.compile("[\u3099\u309a]")
+SHOWN = 8  # characters on either side
+MANY_TOKENS, ENOUGH_CHARACTERS = (
+    1.5,
+    50,
+)  # a character; English has about 0.25, Japanese 0.5 to 1 where it is known well
 BINS = 8
+
+
+Place = tuple[int, int]  # file and row
+NOTHING: Mapping[Place, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,7 @@ class TokenCounts:
     total: int
     supervised: int
     supervised_share: float
+    per_character: float | None
     truncated: int
     histogram: list[Bin]
 
@@ -113,7 +130,8 @@ def check(
     """The report on a reading; `examples` and `problems` are those of `tokenise`."""
     errors = sorted([*reading.problems, *problems], key=_place)
     rows = len(reading.conversations) + len(reading.problems)
-    warnings = _warnings(reading.conversations) + _token_warnings(examples or ())
+    lengths = _answer_lengths(reading.conversations)
+    warnings = [*_warnings(reading.conversations), *_token_warnings(examples or (), lengths)]
     return Report(
         files=_files(reading),
         rows=rows,
@@ -124,7 +142,7 @@ def check(
         errors=errors,
         warnings=sorted(warnings, key=_place),
         max_length=max_length,
-        tokens=count_tokens(examples) if examples else None,
+        tokens=count_tokens(examples, lengths) if examples else None,
     )
 
 
@@ -135,12 +153,12 @@ def _files(reading: Reading) -> list[FileFacts]:
     ]
 
 
-def _place(problem: RowProblem) -> tuple[int, int]:
-    return problem.file, problem.row
+def _place(row: Conversation | Example | RowProblem) -> Place:
+    return row.file, row.row
 
 
-def count_tokens(examples: Sequence[Example]) -> TokenCounts:
-    """Statistics of at least one row."""
+def count_tokens(examples: Sequence[Example], characters: Mapping[Place, int] = NOTHING) -> TokenCounts:
+    """Statistics of at least one row; `characters` are those of its answers."""
     lengths = np.array([len(example.ids) for example in examples])
     p50, p95 = np.percentile(lengths, [50, 95], method="inverted_cdf")
     total, supervised = int(lengths.sum()), sum(int(example.trained.sum()) for example in examples)
@@ -154,6 +172,7 @@ def count_tokens(examples: Sequence[Example]) -> TokenCounts:
         total=total,
         supervised=supervised,
         supervised_share=round(supervised / max(total, 1), 4),
+        per_character=_per_character([one for one in examples if not one.truncated], characters),
         truncated=sum(example.truncated for example in examples),
         histogram=_histogram(lengths),
     )
@@ -169,27 +188,70 @@ def _histogram(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> list[Bin]:
     return [Bin(start, min(start + width - 1, longest), rows) for start, rows in zip(starts, counts, strict=True)]
 
 
-def _warnings(conversations: Sequence[Conversation]) -> list[RowProblem]:
-    found, first_seen = [], dict[Any, Conversation]()
+def _warnings(conversations: Sequence[Conversation]) -> Iterator[RowProblem]:
+    first_seen = dict[Any, Conversation]()
     for one in conversations:
-        turns = one.turns
-        first = first_seen.setdefault(turns, one)
+        first = first_seen.setdefault(one.turns, one)
         if first is not one:
-            found.append(_warning(one, "duplicate", str(first.row)))
-        blank = Counter(turn.role for turn in turns if not turn.content.strip())
-        found += [_warning(one, "empty", role) for role in blank]
-        odd = next((match for turn in turns if (match := MOJIBAKE.search(turn.content))), None)
-        if odd:
-            found.append(_warning(one, "mojibake", odd.string[max(0, odd.start() - 8) : odd.end() + 8]))
-        control = next((match for turn in turns if (match := CONTROL.search(turn.content))), None)
-        if control:
-            found.append(_warning(one, "control_character", f"U+{ord(control[0]):04X}"))
-    return found
+            yield _warning(one, "duplicate", _seen_from(one, first))
+        blank = Counter(turn.role for turn in one.turns if not turn.content.strip())
+        yield from (_warning(one, "empty", role) for role in blank)
+        yield from _odd_characters(one)
+    for one, earlier in near_duplicates(list(first_seen.values())):
+        yield _warning(one, "near_duplicate", _seen_from(one, earlier))
+    if any(_search(ALPHANUMERIC, one) for one in conversations):
+        full = ((one, _search(FULL_WIDTH_ALPHANUMERIC, one)) for one in conversations)
+        yield from (_warning(one, "width_mix", _around(match)) for one, match in full if match)
 
 
-def _token_warnings(examples: Sequence[Example]) -> list[RowProblem]:
-    cut = [_warning(one, "truncated", str(len(one.ids))) for one in examples if one.truncated]
-    return cut + [_warning(one, "nothing_supervised", "") for one in examples if not one.usable]
+def _seen_from(row: Conversation, earlier: Conversation) -> str:
+    """The number of an earlier row; in another file, with the place of that file before it."""
+    return str(earlier.row) if earlier.file == row.file else f"{earlier.file}:{earlier.row}"
+
+
+def _odd_characters(row: Conversation) -> Iterator[RowProblem]:
+    if garbled := _search(MOJIBAKE, row):
+        yield _warning(row, "mojibake", _around(garbled))
+    elif match := _search(HALF_WIDTH_KATAKANA, row):
+        yield _warning(row, "half_width_katakana", _around(match))
+    if match := _search(DECOMPOSED, row):
+        yield _warning(row, "decomposed", _around(match))
+    if match := _search(CONTROL, row):
+        yield _warning(row, "control_character", f"U+{ord(match[0]):04X}")
+
+
+def _search(pattern: re.Pattern[str], row: Conversation) -> re.Match[str] | None:
+    return next((match for turn in row.turns if (match := pattern.search(turn.content))), None)
+
+
+def _around(match: re.Match[str]) -> str:
+    return match.string[max(0, match.start() - SHOWN) : match.end() + SHOWN]
+
+
+def _token_warnings(examples: Sequence[Example], characters: Mapping[Place, int]) -> Iterator[RowProblem]:
+    for one in examples:
+        if one.truncated:
+            yield _warning(one, "truncated", str(len(one.ids)))
+        elif characters[_place(one)] >= ENOUGH_CHARACTERS:
+            rate = _per_character([one], characters)
+            if rate is not None and rate > MANY_TOKENS:
+                yield _warning(one, "many_tokens", f"{rate:.2f}")
+        if not one.usable:
+            yield _warning(one, "nothing_supervised", "")
+
+
+def _answer_lengths(conversations: Sequence[Conversation]) -> dict[Place, int]:
+    """Characters the model is to learn to write, by row."""
+    return {
+        _place(one): sum(len(turn.content) for turn in one.turns if turn.role in ("assistant", "text") and turn.trained)
+        for one in conversations
+    }
+
+
+def _per_character(examples: Sequence[Example], characters: Mapping[Place, int]) -> float | None:
+    """Trained tokens for each character of the answers."""
+    written = sum(characters.get(_place(one), 0) for one in examples)
+    return round(sum(int(one.trained.sum()) for one in examples) / written, 2) if written else None
 
 
 def _warning(row: Conversation | Example, code: str, detail: str) -> RowProblem:

@@ -3,8 +3,8 @@ reported by its number; nothing is guessed but what a column holds, and that gue
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGXCPU
@@ -67,7 +67,8 @@ def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str
             a column of `mapping` is nowhere.
     """
     listed = [paths] if isinstance(paths, Path) else list(paths)
-    return collect(listed, _parsed_by_child(listed, mapping))
+    with closing(_parsed_by_child(listed, mapping)) as messages:
+        return collect(listed, messages)
 
 
 def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
@@ -88,7 +89,7 @@ def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
     return reading
 
 
-def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Iterator[Message]:
+def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Generator[Message, None, None]:
     child = JsonChild("llmlora.data.read_child")
     path = paths[0]
     try:
@@ -96,7 +97,7 @@ def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Iter
         names = [str(one) for one in paths]
         child.send({"paths": names, "given": dict(given), "memory": MEMORY_BYTES, "seconds": seconds})
         for _ in range(AHEAD):
-            child.send({})
+            _allow(child)
         while True:
             message = child.receive(SILENT_SECONDS)
             path = paths[message.get("file", 0)]
@@ -105,7 +106,7 @@ def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Iter
             yield message
             if "shapes" in message:
                 return
-            child.send({})
+            _allow(child)
     except TimeoutError:
         refuse(path, "silent", seconds=f"{SILENT_SECONDS:g}")
     except ChildDiedError as error:
@@ -116,6 +117,12 @@ def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Iter
         refuse(path, "child_died", reason=str(error))
     finally:
         child.close()
+
+
+def _allow(child: JsonChild) -> None:
+    """One message more. It may have said everything and be gone, while we are still listening to that."""
+    with suppress(ChildDiedError):
+        child.send({})
 
 
 def _mebibytes(path: Path) -> int:

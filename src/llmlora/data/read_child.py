@@ -6,6 +6,7 @@ ahead, so that a slow parent is not flooded.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from llmlora.confine import limit_files, limit_memory, limit_time
 from llmlora.data.parse import Message, parse
 
 OPEN_FILES = 32
+# what pyarrow loads maps memory for every core otherwise, before it has read a byte
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_IO_THREADS"), "1")
 
 
 def main() -> None:
     """Answer one request."""
     die_with_parent()
+    os.environ.update(ONE_THREAD, ARROW_DEFAULT_MEMORY_POOL="system")
     request = json.loads(sys.stdin.readline())
     limit_files(OPEN_FILES)
     limit_memory(request["memory"])

@@ -54,7 +54,8 @@ class Renderer:
         return self._child is not None
 
     def pieces(self, conversation: Conversation) -> list[Piece]:
-        """The exact text of a row: assistant turns with their end-of-turn marker are trained, the rest is masked.
+        """The exact text of a row: assistant turns with their end-of-turn marker are trained, the rest is masked,
+        and so are answers that the row does not want learned.
 
         Raises:
             TemplateFailed: the template raises, loops, explodes, or rewrites earlier turns.
@@ -62,7 +63,9 @@ class Renderer:
         turns = conversation.turns
         if turns[0].role == "text":
             return [Piece(turns[0].content, trained=True)]
-        return [Piece(text, trained) for text, trained in self._render(turns, prompt=False) if text]
+        answers = iter([turn.trained for turn in turns if turn.role == "assistant"])
+        pieces = [Piece(text, trained and next(answers)) for text, trained in self._render(turns, prompt=False)]
+        return [piece for piece in pieces if piece.text]
 
     def prompt(self, turns: Sequence[Turn]) -> str:
         """The text that asks the model for its next turn.
