@@ -12,6 +12,7 @@ ENOUGH = {"model": "sample:smollm2-135m", "data": "rows.jsonl"}
 
 def test_a_recipe_survives_the_way_through_yaml(tmp_path: Path):
     recipe = make_recipe({**ENOUGH, "rank": 8, "sample_prompts": ["こんにちは"], "target_modules": ["q_proj"]})
+    recipe = recipe.model_copy(update={"data": ("a", "b"), "mapping": {"instruction": "質問", "output": "回答"}})
 
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
 
@@ -37,6 +38,10 @@ def test_a_recipe_survives_the_way_through_yaml(tmp_path: Path):
         ("dora", True),
         ("target_modules", []),
         ("colour", "red"),
+        ("data", []),
+        ("data", [""]),
+        ("mapping", {"answer": "x"}),
+        ("mapping", {"output": ""}),
     ],
 )
 def test_a_wrong_value_is_named(field, value):
@@ -45,6 +50,18 @@ def test_a_wrong_value_is_named(field, value):
 
     assert field in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_data_is_one_path_or_several():
+    assert make_recipe(ENOUGH).data == ("rows.jsonl",)
+    assert make_recipe({**ENOUGH, "data": ["a.csv", "b.csv"]}).data == ("a.csv", "b.csv")
+
+
+def test_a_mapping_names_columns_by_their_part():
+    recipe = make_recipe({**ENOUGH, "mapping": {"output": " 回答 "}})
+
+    assert recipe.mapping == {"output": "回答"}
+    assert "output: 回答" in recipe.to_yaml()
 
 
 def test_all_wrong_values_are_named_at_once():

@@ -12,10 +12,12 @@ from llmlora.data import parse, textfile
 from llmlora.data.conversation import Turn
 from llmlora.data.read import Reading, collect, read_conversations
 from llmlora.data.shapes import RowError, interpret
-from llmlora.errors import DataUnreadable
+from llmlora.errors import DataUnreadable, InvalidRows
 
 QUESTION, ANSWER = Turn("user", "日本の首都は？"), Turn("assistant", "東京です。")
 ROW = {"instruction": QUESTION.content, "output": ANSWER.content}
+U, A = {"role": "user", "content": "a"}, {"role": "assistant", "content": "c", "tool_calls": None, "weight": None}
+HUMAN = {"from": "human", "value": "a"}
 LINE = json.dumps(ROW, ensure_ascii=False)
 
 
@@ -57,6 +59,36 @@ def codes(found: Reading) -> dict[int, str]:
             (("system", "s"), ("user", "a"), ("assistant", "c")),
         ),
         ({"text": "a"}, "text", (("text", "a"),)),
+        (
+            {"conversations": [{"from": f, "value": v} for f, v in (("system", "s"), ("human", "a"), ("gpt", "c"))]},
+            "sharegpt",
+            (("system", "s"), ("user", "a"), ("assistant", "c")),
+        ),
+        (
+            {"system": "s", "conversations": [{"from": f, "value": v} for f, v in (("user", "a"), ("assistant", "c"))]},
+            "sharegpt",
+            (("system", "s"), ("user", "a"), ("assistant", "c")),
+        ),
+        (
+            {"messages": [{"role": r, "content": c} for r, c in (("developer", "s"), ("user", "a"), ("model", "c"))]},
+            "messages",
+            (("system", "s"), ("user", "a"), ("assistant", "c")),
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+                    A,
+                ]
+            },
+            "messages",
+            (("user", "ab"), ("assistant", "c")),
+        ),
+        (
+            {"messages": [U, A, U, A], "tools": [], "functions": None},
+            "messages",
+            (("user", "a"), ("assistant", "c"), ("user", "a"), ("assistant", "c")),
+        ),
     ],
 )
 def test_every_shape_of_row_becomes_turns(row, shape, turns):
@@ -86,6 +118,32 @@ def test_every_shape_of_row_becomes_turns(row, shape, turns):
         ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "tool_calls", "assistant"),
         ({"messages": [{"role": "tool", "content": "a"}]}, "tool_calls", "tool"),
         (
+            {"messages": [U, {"role": "assistant", "content": None, "function_call": {"name": "f"}}]},
+            "tool_calls",
+            "assistant",
+        ),
+        ({"messages": [U, A], "tools": [{"type": "function"}]}, "tool_calls", "tools"),
+        ({"messages": [U, A], "functions": [{"name": "f"}]}, "tool_calls", "functions"),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "f"}]},
+            "tool_calls",
+            "function_call",
+        ),
+        ({"conversations": [{"from": "observation", "value": "a"}]}, "tool_calls", "observation"),
+        ({"conversations": [{"from": "alien", "value": "a"}]}, "unknown_role", "'alien'"),
+        ({"conversations": [{"from": ["human"], "value": "a"}]}, "unknown_role", "['human']"),
+        (
+            {"conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "b"}]},
+            "roles_do_not_alternate",
+            "assistant → user",
+        ),
+        ({"messages": [U, {**A, "weight": 0.5}]}, "unknown_weight", "0.5"),
+        ({"messages": [U, {**A, "weight": "0"}]}, "unknown_weight", "'0'"),
+        ({"messages": [U, {**A, "weight": 0}]}, "nothing_weighted", "weight: 0"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, A]}, "not_text", "content: image_url"),
+        ({"messages": [{"role": "user", "content": ["a"]}, A]}, "not_text", "content: str"),
+        ({"system": "\ud800", "prompt": "a", "completion": "b"}, "lone_surrogate", "system"),
+        (
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]},
             "empty_answer",
             "content",
@@ -99,7 +157,31 @@ def test_every_wrong_row_says_what_is_wrong(row, code, detail):
     assert (caught.value.code, caught.value.detail) == (code, detail)
 
 
-KEYS = ["messages", "role", "content", "instruction", "input", "output", "prompt", "completion", "text", "system"]
+def test_an_answer_of_weight_0_is_context_only():
+    turns = interpret({"messages": [U, {**A, "weight": 0}, U, {**A, "weight": 1}]}).turns
+
+    assert [turn.trained for turn in turns if turn.role == "assistant"] == [False, True]
+
+
+KEYS = [
+    "conversations",
+    "from",
+    "value",
+    "weight",
+    "tools",
+    "質問",
+    "回答",
+    "messages",
+    "role",
+    "content",
+    "instruction",
+    "input",
+    "output",
+    "prompt",
+    "completion",
+    "text",
+    "system",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
@@ -133,7 +215,7 @@ def test_no_row_breaks_the_interpreter(value):
         ("instruction;output\n日本の首都は？;東京です。", "csv", [1]),
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_file_is_judged_by_its_content(reading, content, kind, rows, encoding):
     found = reading(content.encode(encoding))
 
@@ -141,6 +223,70 @@ def test_a_file_is_judged_by_its_content(reading, content, kind, rows, encoding)
     assert not found.problems
     assert [one.row for one in found.conversations] == rows
     assert all(one.turns == (QUESTION, ANSWER) for one in found.conversations)
+
+
+def test_utf16_is_read_in_either_order_with_and_without_its_mark(reading):
+    text = "質問\t回答\r\n" + "　刀の　切\t斬れ味は一\n" * 200  # U+3000, U+5200 and U+4E00 have zero bytes too
+
+    for content in (
+        b"\xff\xfe" + text.encode("utf-16-le"),
+        b"\xfe\xff" + text.encode("utf-16-be"),
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+    ):
+        found = reading(content)
+        assert [one.row for one in found.conversations] == list(range(1, 201))
+        assert found.conversations[7].turns == (Turn("user", "　刀の　切"), Turn("assistant", "斬れ味は一"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfet\0e\0x\0t\0\n\0\0\xd8\n\0", "damaged"),
+        (b"\xff\xfet\0e\0x\0t\0\n\0a", "damaged"),
+        ("text\na\0b\n".encode("utf-16"), "binary"),
+        ("text\n".encode("utf-32"), "binary"),
+        (b"\0\0a\0\0b" * 100, "binary"),
+        ("text\nあ\n".encode("utf-16-le") + b"\0", "binary"),
+        (bytes(range(256)) * 16, "binary"),
+    ],
+)
+def test_what_only_looks_like_utf16_is_refused(reading, content, words):
+    with pytest.raises(DataUnreadable, match=words):
+        reading(content)
+
+
+def test_lines_too_long_are_passed_over_in_utf16_too(reading, monkeypatch):
+    monkeypatch.setattr(textfile, "MAX_LINE", 100)
+
+    found = reading(('{"text":"a"}\n{"text":"' + "長" * 500 + '"}\n{"text":"b"}\n').encode("utf-16"))
+
+    assert codes(found) == {2: "line_too_long"}
+    assert [one.row for one in found.conversations] == [1, 3]
+
+
+def test_several_files_are_one_data_set_with_rows_of_their_own(reading, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text('{"text": "a"}\n5\n')
+    other.write_text("text\nb\n")
+
+    found = in_process(one, other)
+
+    assert [(row.file, row.row, row.turns[0].content) for row in found.conversations] == [(0, 1, "a"), (1, 1, "b")]
+    assert [(row.file, row.row) for row in found.problems] == [(0, 2)]
+    assert [(file.path, file.format) for file in found.files] == [(one, "jsonl"), (other, "csv")]
+    with pytest.raises(InvalidRows) as caught:
+        found.need_sound()
+    assert (caught.value.path, caught.value.count) == (one, 1)
+    assert "2 行目" in caught.value.message("ja")
+
+
+def test_what_is_wrong_with_a_file_is_said_in_japanese(reading):
+    with pytest.raises(DataUnreadable) as caught:
+        reading('[{"text":"a"} {"text":"b"}]')
+
+    said = caught.value.message("ja")
+    assert "2 番目の要素で JSON として読めなくなります: { の前にカンマか ] がありません" in said
 
 
 def test_a_field_of_csv_may_hold_delimiters_quotes_and_lines(reading):

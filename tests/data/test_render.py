@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -78,6 +79,14 @@ def test_the_prompt_is_what_comes_before_an_answer_in_training():
         "a2</>",
         "\n",
     ]
+
+
+def test_an_answer_that_is_not_to_be_learned_is_masked():
+    first, unlearned, *rest = TALK.turns
+    pieces = rendered(template(SAYING), Conversation(1, (first, replace(unlearned, trained=False), *rest)))
+
+    assert [piece.text for piece in pieces if piece.trained] == ["a2</>"]
+    assert "".join(piece.text for piece in pieces) == "".join(piece.text for piece in rendered(template(SAYING)))
 
 
 def test_text_rows_need_no_template():

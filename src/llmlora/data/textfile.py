@@ -4,6 +4,7 @@ Text is UTF-8, with or without a BOM, UTF-16 (Excel's “Unicode text”), or el
 """
 
 import codecs
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ MAX_FILE_BYTES = 2 * 2**30
 MAX_LINE = 8 * 2**20  # characters
 CHUNK = 2**20
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS = '\n\t,;":{}'
+NO_TEXT_HAS = re.compile("[\0-\x08\x0e-\x1f\ufffe\uffff]")
 ISO_2022_JP = (b"\x1b$B", b"\x1b$@")
 NOT_TEXT = (
     (b"PK\x03\x04", "zip"),
@@ -114,10 +117,11 @@ def _encoding(path: Path, head: bytes) -> Encoding:
 
 
 def _utf16_without_bom(path: Path, head: bytes) -> Encoding:
-    """Commas, quotes and line ends have a zero byte each, and most of them lie on one side of the pairs."""
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    encoding: Encoding = "utf-16-le" if odd > even else "utf-16-be"
-    if min(even, odd) * 4 > max(even, odd) or _first_bad_line(path, encoding) is not None:
+    """The order by which there are more of the characters that part rows and fields, if the text is sound by it."""
+    orders: tuple[Encoding, ...] = ("utf-16-le", "utf-16-be")
+    texts = {order: head.decode(order, "replace") for order in orders}
+    encoding = max(orders, key=lambda order: sum(texts[order].count(mark) for mark in MARKS))
+    if NO_TEXT_HAS.search(texts[encoding]) or _first_bad_line(path, encoding) is not None:
         refuse(path, "binary")
     return encoding
 
