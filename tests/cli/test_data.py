@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,69 @@ def test_check_of_a_sound_file_exits_0_and_counts_tokens_of_a_model(rows, capsys
     assert "Chat template: the model's own" in shown
     assert "cut at the maximum length (3): 1–3" in shown
     assert f"\n8  {'█' * 30}  3" in shown
+
+
+def test_check_shows_what_it_took_from_where_and_how_to_say_otherwise(tmp_path, capsys):
+    path = tmp_path / "faq.csv"
+    path.write_text("質問,回答,模範解答\nあ,い,う\n", "utf-16")
+
+    run(["data", "check", str(path)])
+    guessed = capsys.readouterr().out
+    code = run(["data", "check", str(path), "--map", "output=模範解答", "--json"])
+
+    assert "instruction = 質問, output = 回答 (change it with --map PART=COLUMN)" in guessed
+    assert "CSV, UTF-16, 1 rows" in guessed
+    assert "模範解答 × 1" in guessed
+    document = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert document["columns"] == {"instruction": "質問", "output": "模範解答"}
+    assert document["files"] == [{"path": str(path), "format": "csv", "encoding": "utf-16", "rows": 1}]
+
+
+@pytest.mark.parametrize("pair", ["output", "output=", "answer=x", "=x"])
+@pytest.mark.parametrize("command", [["data", "check"], ["train", "--out", "x", "--model", "m", "--data"]])
+def test_a_mapping_that_is_none_is_the_users_mistake(rows, capsys, pair, command):
+    code = run([*command, rows(*ROWS), "--map", pair])
+
+    assert code == 2
+    assert f"--map {pair} is not PART=COLUMN; the parts are messages, instruction" in capsys.readouterr().err
+
+
+def test_rows_of_several_files_are_named_with_their_file(rows, tmp_path, capsys):
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"text": "ok"}\n\n{"text": ""}\n')
+    first = rows(*ROWS)
+
+    code = run(["data", "check", first, str(other)])
+
+    shown = capsys.readouterr().out
+    assert code == 2
+    assert f"{other}, row 3: the answer (“text”) is empty" in shown
+    assert f"invisible control characters (2): {first} 2–3" in shown
+    assert "5, 4 usable" in shown
+
+
+def test_preview_of_several_files_says_which_and_takes_a_mapping(rows, tmp_path, capsys):
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"x": "zz", "completion": "b"}\n')
+
+    code = run(["data", "preview", rows(*ROWS[:1]), str(other), "--model", "tiny", "--map", "instruction=x"])
+
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert f"{other}  Row 1: " in shown
+    assert "z|z" in shown
+
+
+def test_a_workbook_is_refused_with_the_way_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LLMLORA_LANG", "ja")
+    path = tmp_path / "rows.csv"
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("[Content_Types].xml", "")
+        book.writestr("xl/workbook.xml", "")
+
+    assert run(["data", "check", str(path)]) == 2
+    assert "Excel ブックです。Excel で「CSV UTF-8（コンマ区切り）」として保存してください" in capsys.readouterr().err
 
 
 def test_check_as_json_is_one_document(rows, capsys):

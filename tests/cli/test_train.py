@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from llmlora.cli.main import COMMANDS, run
 from llmlora.errors import NotEnoughMemory
@@ -70,6 +71,24 @@ def test_a_recipe_file_is_overridden_by_options(words, tmp_path: Path, capsys):
     recipe = (tmp_path / "out" / "recipe.yaml").read_text()
     assert "rank: 3" in recipe
     assert "seed: 9" in recipe
+
+
+def test_several_files_with_a_mapping_train_and_are_recorded(words, tmp_path: Path, capsys):
+    other = tmp_path / "rows.csv"
+    other.write_text("x,y\nWhat is 3?,It is three.\n" * 2)
+    out = tmp_path / "out"
+
+    mapped = ["--data", str(other), "--map", "instruction=x", "--map", "output=y"]
+    code = run(["train", *words, *mapped, "--out", str(out)])
+
+    recipe = yaml.safe_load((out / "recipe.yaml").read_text())
+    assert code == 0
+    assert recipe["data"] == [str(tmp_path / "rows.jsonl"), str(other)]
+    assert recipe["mapping"] == {"instruction": "x", "output": "y"}
+    assert "`rows.jsonl, rows.csv`, 16 rows" in (out / "final_model" / "README.md").read_text()
+    capsys.readouterr()
+    assert run(["export", str(out), "--gguf", str(tmp_path / "m.gguf")]) == 0
+    assert str(other) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("rank", ["0", "513", "many"])
@@ -238,7 +257,7 @@ def test_every_recipe_field_is_an_option(capsys):
 
     told = capsys.readouterr().out
     assert all(f"--{name.replace('_', '-')}" in told for name in Recipe.model_fields)
-    assert all(f"--{short}" in told for short in ("lr", "targets", "grad-accum"))
+    assert all(f"--{short}" in told for short in ("lr", "targets", "grad-accum", "map"))
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
