@@ -58,6 +58,7 @@ class TokenCountsBody(BaseModel):
     total: int
     supervised: int
     supervised_share: float
+    per_character: float | None
     truncated: int
     histogram: list[BinBody]
 
@@ -68,9 +69,10 @@ class ReportBody(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     format: str
-    encoding: str
+    encoding: str | None  # of a text
     rows: int
     usable: int
+    columns: dict[str, str]
     shapes: dict[str, int]
     unused: dict[str, int]
     errors: list[RowProblemBody]

@@ -62,8 +62,8 @@ class Inspector:
         for kind in ("errors", "warnings"):
             facts[f"{kind}_count"] = len(facts[kind])
             facts[kind] = facts[kind][:PROBLEMS_KEPT]
-        del facts["path"]  # a place of this machine, and nobody's business
-        return facts
+        (file,) = facts.pop("files")  # its path is a place of this machine, and nobody's business
+        return {**facts, "format": file["format"], "encoding": file["encoding"]}
 
     def rows(self, data: str, offset: int, limit: int) -> Question:
         """Some rows as conversations, and how many there are."""
