@@ -251,7 +251,7 @@ class NothingToTrain(UserError):
 
 @dataclass(eq=False)
 class TemplateFailed(UserError):
-    problem: str
+    problem: Words
 
 
 @dataclass(eq=False)

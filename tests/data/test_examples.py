@@ -99,6 +99,6 @@ def test_a_row_the_template_refuses_is_named(model):
 
     with (
         Renderer(ChatTemplate("{{ raise_exception('no') }}", "model", "model", "", "")) as renderer,
-        pytest.raises(TemplateFailed, match="row 9: it says: no"),
+        pytest.raises(TemplateFailed, match="row 9: the model's chat template says: no"),
     ):
-        make_example(row(9, "a", "b"), tokenizer, renderer, 10)
+        make_examples([row(9, "a", "b")], tokenizer, renderer, 10)

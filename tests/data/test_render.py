@@ -46,7 +46,7 @@ def rendered(source: ChatTemplate, conversation: Conversation = TALK) -> list[Pi
 def problem_of(source: str, conversation: Conversation = TALK) -> str:
     with pytest.raises(TemplateFailed) as caught:
         rendered(template(source), conversation)
-    return caught.value.problem
+    return str(caught.value.problem)
 
 
 @pytest.mark.parametrize(

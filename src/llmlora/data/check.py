@@ -117,7 +117,8 @@ def tokenise(
         except TemplateFailed as error:
             if not renderer.alive:
                 raise
-            problems.append(RowProblem(conversation.row, "template", error.problem, conversation.file))
+            code, detail = error.problem.key.removeprefix("problems."), str(error.problem.facts["detail"])
+            problems.append(RowProblem(conversation.row, code, detail, conversation.file))
     return examples, problems
 
 

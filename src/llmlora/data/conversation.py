@@ -41,5 +41,9 @@ class RowProblem:
 
     def words(self) -> Words:
         """`row 3: …`"""
-        said = Words(f"problems.{self.code}", {"detail": self.detail})
-        return Words("row.said", {"row": self.row, "words": said})
+        return in_row(self.row, Words(f"problems.{self.code}", {"detail": self.detail}))
+
+
+def in_row(row: int, words: Words) -> Words:
+    """`row 3: …`"""
+    return Words("row.said", {"row": row, "words": words})

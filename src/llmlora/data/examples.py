@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llmlora.data.conversation import Conversation
+from llmlora.data.conversation import Conversation, in_row
 from llmlora.data.render import Renderer
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import TemplateFailed
@@ -37,7 +37,13 @@ def make_examples(
     Raises:
         TemplateFailed: the model's chat template cannot write a row.
     """
-    return [make_example(one, tokenizer, renderer, max_length) for one in conversations]
+    examples = []
+    for one in conversations:
+        try:
+            examples.append(make_example(one, tokenizer, renderer, max_length))
+        except TemplateFailed as error:
+            raise TemplateFailed(in_row(one.row, error.problem)) from None
+    return examples
 
 
 def make_example(conversation: Conversation, tokenizer: Tokenizer, renderer: Renderer, max_length: int) -> Example:
@@ -46,10 +52,7 @@ def make_example(conversation: Conversation, tokenizer: Tokenizer, renderer: Ren
     Raises:
         TemplateFailed: the model's chat template cannot write it.
     """
-    try:
-        pieces = renderer.pieces(conversation)
-    except TemplateFailed as error:
-        raise TemplateFailed(f"row {conversation.row}: {error.problem}") from None
+    pieces = renderer.pieces(conversation)
     encoded = tokenizer.encode_spans("".join(piece.text for piece in pieces))
     ids = np.array(encoded.ids, np.int32)
     starts = np.array([start for start, _ in encoded.spans], np.int64)

@@ -9,6 +9,7 @@ from llmlora.child import ChildDiedError, JsonChild
 from llmlora.data.conversation import Conversation, Turn
 from llmlora.data.template import ChatTemplate
 from llmlora.errors import TemplateFailed
+from llmlora.text.catalogue import Words
 
 START_SECONDS, ANSWER_SECONDS = 20.0, 2.0
 
@@ -83,26 +84,28 @@ class Renderer:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         answer = self._exchange(request, ANSWER_SECONDS)
         if "error" in answer:
-            raise TemplateFailed(answer["error"])
+            raise _failed(answer["error"], answer["detail"])
         return answer
 
     def _exchange(self, request: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
         if self._child is None:
-            raise TemplateFailed("its process is not running")
+            raise _failed("template_stopped")
         try:
             if request is not None:
                 self._child.send(request)
             return self._child.receive(seconds)
         except TimeoutError:
             self._close()
-            raise TemplateFailed(
-                f"it gave no answer within {seconds:g} s: it loops, or builds something huge"
-            ) from None
+            raise _failed("template_silent", f"{seconds:g}") from None
         except ChildDiedError as error:
             self._close()
-            raise TemplateFailed(f"its process ended ({error})") from None
+            raise _failed("template_died", str(error)) from None
 
     def _close(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
+
+
+def _failed(code: str, detail: str = "") -> TemplateFailed:
+    return TemplateFailed(Words(f"problems.{code}", {"detail": detail}))

@@ -3,7 +3,7 @@
 Jinja's sandbox stops code, not loops: memory and processor time are limited here, waiting time by the parent, which
 ends this process. It says `{}` when it is there, reads a JSON line {"template", "bos", "eos"}, then requests
 {"turns": [[role, content], …], "prompt": bool}, and answers each with {"pieces": [[text, trained], …]} or
-{"error": text}.
+{"error": code, "detail": text}, the code of a row problem.
 """
 
 import json
@@ -20,6 +20,7 @@ from llmlora.confine import limit_memory, limit_time
 MEMORY_BYTES = 512 * 2**20
 CPU_SECONDS = 5  # a request; the parent gives up earlier, this is for when it is gone
 MAX_OUTPUT = 4 * 2**20
+MAX_DETAIL = 500
 
 Message = dict[str, str]
 
@@ -40,13 +41,15 @@ def main() -> None:
                 messages = [{"role": role, "content": content} for role, content in request["turns"]]
                 answer = {"pieces": renderer.answer(messages, prompt=request["prompt"])}
         except MemoryError:
-            answer = {"error": "it builds a text larger than memory allows"}
+            answer = {"error": "template_memory", "detail": ""}
         except RecursionError:
-            answer = {"error": "it is nested too deeply"}
-        except (Raised, Unusable) as error:
-            answer = {"error": str(error)[:500]}
+            answer = {"error": "template_nested", "detail": ""}
+        except Raised as error:
+            answer = {"error": "template", "detail": str(error)[:MAX_DETAIL]}
+        except Unusable as error:
+            answer = {"error": error.code, "detail": error.detail}
         except Exception as error:  # a template may fail in any way there is
-            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+            answer = {"error": "template_fails", "detail": f"{type(error).__name__}: {error}"[:MAX_DETAIL]}
         _say(answer)
 
 
@@ -56,6 +59,10 @@ class Raised(TemplateError):
 
 class Unusable(Exception):
     """What we have against a template's text."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
 
 
 class Generation(Extension):
@@ -112,13 +119,13 @@ class Renderer:
         """Where the text of the first messages ends within the text of all."""
         before = self._render(messages, prompt=prompt)
         if not whole.startswith(before):
-            raise Unusable("it writes earlier turns differently once later ones follow")
+            raise Unusable("template_rewrites")
         return len(before)
 
     def _render(self, messages: list[Message], *, prompt: bool) -> str:
         text: str = self.template.render(messages=messages, add_generation_prompt=prompt, **self.given)
         if len(text.encode()) > MAX_OUTPUT:
-            raise Unusable(f"it writes more than {MAX_OUTPUT // 2**20} MiB for one row")
+            raise Unusable("template_writes_too_much", f"{MAX_OUTPUT // 2**20} MiB")
         return text
 
 
@@ -127,7 +134,7 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 def _raise(message: str) -> None:
-    raise Raised(f"it says: {message}")
+    raise Raised(message)
 
 
 def _to_json(
