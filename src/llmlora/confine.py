@@ -1,4 +1,4 @@
-"""What a child of ours does to itself before it touches what others have written."""
+"""What a child of ours does to itself before it touches what others have written. Windows knows no such limits."""
 
 import sys
 import time
@@ -9,32 +9,30 @@ STDERR_BYTES = 65536
 
 def limit_memory(nbytes: int) -> None:
     """Let it map `nbytes` more than it has; beyond that, MemoryError."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
     used = MAPPED_BYTES
     if sys.platform == "linux":
+        import resource  # noqa: PLC0415 - not on Windows
+
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + nbytes, used + nbytes))
+    _limit("RLIMIT_AS", used + nbytes)
 
 
 def limit_time(seconds: int) -> None:
-    """Let it compute for so much longer; then SIGXCPU ends it."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, hard))
+    """Let it compute for so much longer; then SIGXCPU ends it. May be called again."""
+    _limit("RLIMIT_CPU", int(time.process_time()) + seconds, for_good=False)
 
 
 def limit_files(opened: int) -> None:
     """Let it hold few files open, and write nothing but its last words."""
+    _limit("RLIMIT_NOFILE", opened)
+    _limit("RLIMIT_FSIZE", STDERR_BYTES)
+
+
+def _limit(name: str, value: int, *, for_good: bool = True) -> None:
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened, opened))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (STDERR_BYTES, STDERR_BYTES))
+    kind = getattr(resource, name)
+    resource.setrlimit(kind, (value, value if for_good else resource.getrlimit(kind)[1]))

@@ -1,6 +1,7 @@
 """Files of every kind become conversations, or say by row why not."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmlora.data import parse, textfile
+from llmlora.data import json_rows, parse, textfile
 from llmlora.data.conversation import Turn
 from llmlora.data.read import Reading, collect, read_conversations
 from llmlora.data.shapes import RowError, interpret
@@ -441,6 +442,21 @@ def test_a_file_that_cannot_be_read_says_why(reading, content, words):
         reading(content)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(DataUnreadable, match="not a regular file"):
+        read_conversations(tmp_path / "pipe")
+
+
+def test_one_object_around_all_rows_may_not_be_huge(reading, monkeypatch):
+    monkeypatch.setattr(json_rows, "MAX_OBJECT_BYTES", 2**20)
+
+    with pytest.raises(DataUnreadable, match="larger than 1 MiB"):
+        reading('{\n"data": [' + '{"text": "a"},' * 100_000 + "]}")
+
+
 def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
     with pytest.raises(DataUnreadable, match="no such file"):
         read_conversations(tmp_path / "none")
@@ -502,7 +518,12 @@ def test_a_list_is_read_across_the_borders_of_its_pieces(reading, monkeypatch):
         assert codes(reading("[123456789, -1.25e10]")) == {1: "not_an_object", 2: "not_an_object"}
 
 
-@given(st.binary(max_size=200) | st.text('{}[]",:\n;ab12\\textprompt', max_size=80).map(str.encode))
+TEXTS = st.text('{}[]",:\n;ab12\\textprompt質問回答', max_size=80)
+
+
+@given(
+    st.binary(max_size=200) | st.builds(str.encode, TEXTS, st.sampled_from(["utf-8", "cp932", "utf-16", "utf-16-le"]))
+)
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(tmp_path, content):
     path = tmp_path / "any"

@@ -199,3 +199,14 @@ def test_reading_loads_no_pyarrow_here(file):
     )
 
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are tested where they are certain")
+def test_the_file_at_hand_is_named_when_memory_ends(file, monkeypatch):
+    monkeypatch.setattr(read, "MEMORY_BYTES", 64 * 2**20)
+    good, bomb = file('{"text": "a"}'), file('{"messages": ' + NESTED + "}", "bomb")
+
+    with pytest.raises(DataUnreadable) as caught:
+        read_conversations([good, bomb])
+
+    assert (caught.value.path, caught.value.problem.key) == (bomb, "unreadable.memory")

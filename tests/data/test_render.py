@@ -1,6 +1,8 @@
 """Templates become text cut into masked and trained pieces; bad templates cost a message, not a hanging process."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -161,6 +163,14 @@ def test_a_template_that_loops_is_stopped_and_its_process_ends(monkeypatch):
             renderer.pieces(TALK)
         assert not renderer.alive
         with pytest.raises(TemplateFailed, match="not running"):
+            renderer.pieces(TALK)
+
+
+def test_a_renderer_whose_process_is_gone_says_so():
+    with Renderer(template(SAYING)) as renderer:
+        os.kill(renderer._child.pid, signal.SIGKILL)
+
+        with pytest.raises(TemplateFailed, match="process ended"):
             renderer.pieces(TALK)
 
 

@@ -14,31 +14,16 @@ if TYPE_CHECKING:
 Columns = Mapping["Part", str]
 
 # the first name that is there wins
-NAMES: "dict[Part, tuple[str, ...]]" = {
-    "messages": ("messages", "conversations", "conversation", "会話", "対話"),
+NAMES: "dict[Part, str]" = {
+    "messages": "messages conversations conversation 会話 対話",
     "instruction": (
-        *(
-            "instruction",
-            "指示",
-            "指示文",
-            "命令",
-            "prompt",
-            "プロンプト",
-            "question",
-            "質問",
-            "質問文",
-            "問い",
-            "問題",
-        ),
-        *("query", "request", "user", "human", "ユーザー", "q"),
+        "instruction 指示 指示文 命令 prompt プロンプト question 質問 質問文 問い 問題 "
+        "query request user human ユーザー q"
     ),
-    "input": ("input", "入力", "context", "文脈", "補足"),
-    "output": (
-        *("output", "出力", "completion", "response", "応答", "返答", "answer", "回答", "答え", "解答", "返事"),
-        *("reply", "assistant", "gpt", "アシスタント", "a"),
-    ),
-    "system": ("system", "システム", "system_prompt", "システムプロンプト", "system_message"),
-    "text": ("text", "テキスト", "本文", "文章"),
+    "input": "input 入力 context 文脈 補足",
+    "output": "output 出力 completion response 応答 返答 answer 回答 答え 解答 返事 reply assistant gpt アシスタント a",
+    "system": "system システム system_prompt システムプロンプト system_message",
+    "text": "text テキスト 本文 文章",
 }
 # what a row needs to be of use, the first that is there, and what else it may have
 SHAPES: "dict[tuple[Part, ...], tuple[Part, ...]]" = {
@@ -62,7 +47,7 @@ def _choose(names: tuple[str, ...], given: "tuple[tuple[Part, str], ...]") -> Co
     said = set(found)
     free = {plain(name): name for name in reversed(names) if name not in found.values()}
     for part, known in NAMES.items():
-        if part not in said and (name := next((name for name in known if name in free), None)):
+        if part not in said and (name := next((name for name in known.split() if name in free), None)):
             found[part] = free[name]
     if "input" in found and "instruction" not in found:  # 入力 and 出力 alone: a question and its answer
         found["instruction"] = found.pop("input")

@@ -40,7 +40,7 @@ def parse(paths: Sequence[Path], given: Columns) -> Iterator[Message]:
             yield {"file": number, "unreadable": error.problem.key, "facts": pack_facts(error.problem)}
             return
         except OSError as error:
-            yield {"file": number, "unreadable": "unreadable.not_opened", "facts": {"reason": error.strerror}}
+            yield {"file": number, "unreadable": "unreadable.not_opened", "facts": {"reason": str(error)}}
             return
     yield {"shapes": found.shapes, "unused": found.unused, "columns": found.columns}
 

@@ -2,19 +2,18 @@
 reported by its number; nothing is guessed but what a column holds, and that guess is told.
 """
 
+import signal
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGXCPU
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from llmlora.child import ChildDiedError, JsonChild
-from llmlora.data.conversation import Conversation, RowProblem, Turn
+from llmlora.data.conversation import Conversation, Role, RowProblem, Turn
 from llmlora.data.open_rows import Format
 from llmlora.data.parse import Message, unpack_words
-from llmlora.data.shapes import NOTHING_GIVEN
 from llmlora.data.textfile import refuse
 from llmlora.errors import DataUnreadable, InvalidRows
 
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 2**30
 CPU_SECONDS, SECONDS_PER_MIB = 60, 1
 SILENT_SECONDS = 300.0  # without a message
+OUT_OF_TIME = -getattr(signal, "SIGXCPU", 24)  # not on Windows
 EXAMPLES_IN_MESSAGE = 3
+ROLES: dict[str, Role] = {role: role for role in get_args(Role)}
 AHEAD = 8  # messages the child may be ahead
 
 
@@ -59,7 +60,7 @@ class Reading:
             raise InvalidRows(self.files[number].path, len(problems), examples)
 
 
-def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str]" = NOTHING_GIVEN) -> Reading:
+def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str] | None" = None) -> Reading:
     """Read files of rows as one data set; `mapping` says what columns hold, where their names do not.
 
     Raises:
@@ -67,7 +68,7 @@ def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str
             a column of `mapping` is nowhere.
     """
     listed = [paths] if isinstance(paths, Path) else list(paths)
-    with closing(_parsed_by_child(listed, mapping)) as messages:
+    with closing(_parsed_by_child(listed, mapping or {})) as messages:
         return collect(listed, messages)
 
 
@@ -81,7 +82,8 @@ def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
         if "format" in message:
             reading.files.append(SourceFile(paths[number], message["format"], message["encoding"]))
         for row, turns in message.get("rows", ()):
-            reading.conversations.append(Conversation(row, tuple([Turn(*turn) for turn in turns]), number))
+            said = tuple([Turn(ROLES[role], *content) for role, *content in turns])
+            reading.conversations.append(Conversation(row, said, number))
         reading.problems += [RowProblem(row, code, detail, number) for row, code, detail in message.get("problems", ())]
         if "shapes" in message:
             reading.columns = message["columns"]
@@ -100,7 +102,7 @@ def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Gene
             _allow(child)
         while True:
             message = child.receive(SILENT_SECONDS)
-            path = paths[message.get("file", 0)]
+            path = paths[message["file"]] if "file" in message else path
             if "died" in message:
                 refuse(path, "memory", limit=f"{MEMORY_BYTES / 2**30:g} GiB")
             yield message
@@ -110,7 +112,7 @@ def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Gene
     except TimeoutError:
         refuse(path, "silent", seconds=f"{SILENT_SECONDS:g}")
     except ChildDiedError as error:
-        if child.exit_code() == -SIGXCPU:
+        if child.exit_code() == OUT_OF_TIME:
             refuse(path, "processor_time", seconds=seconds)
         if "bad_alloc" in str(error) or "MemoryError" in str(error):
             refuse(path, "memory", limit=f"{MEMORY_BYTES / 2**30:g} GiB")
