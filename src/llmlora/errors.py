@@ -92,7 +92,7 @@ def revive(told: Mapping[str, Any]) -> LlmloraError:
         KeyError: this version knows no such error.
     """
     kinds = {kind.code_of(): kind for kind in _all_kinds(LlmloraError)}
-    return kinds[told["code"]](**told["facts"])
+    return kinds[told["code"]](**{name: _revived(fact) for name, fact in told["facts"].items()})
 
 
 def _all_kinds(root: type[LlmloraError]) -> Iterator[type[LlmloraError]]:
@@ -104,7 +104,15 @@ def _all_kinds(root: type[LlmloraError]) -> Iterator[type[LlmloraError]]:
 def _plain(fact: object) -> object:
     if isinstance(fact, Path):
         return str(fact)
-    return list(fact) if isinstance(fact, Sequence) and not isinstance(fact, str) else fact
+    if isinstance(fact, Words):
+        return fact.to_json()
+    return [_plain(item) for item in fact] if isinstance(fact, Sequence) and not isinstance(fact, str) else fact
+
+
+def _revived(fact: object) -> object:
+    if isinstance(fact, list):
+        return [_revived(item) for item in fact]
+    return Words.revive(fact) if isinstance(fact, Mapping) else fact
 
 
 @dataclass(eq=False)

@@ -61,6 +61,7 @@ def test_the_child_reads_what_would_be_read_here(file):
         (1, 2, "wrong_field_count"),
     ]
     assert [one.format for one in found.files] == ["jsonl", "csv"]
+    assert found.unused == {"番号": 1, "x\\ud800": 1, "x": 1}
 
 
 def test_more_rows_than_a_message_holds_arrive_in_order(file):

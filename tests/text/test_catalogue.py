@@ -4,14 +4,15 @@ import dataclasses
 import json
 import string
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmlora import errors
-from llmlora.errors import LlmloraError, revive
+from llmlora.errors import DataUnreadable, InvalidRows, LlmloraError, revive
 from llmlora.recipe import Recipe
-from llmlora.text.catalogue import catalogue, say
+from llmlora.text.catalogue import LANGUAGES, Words, catalogue, say
 
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -55,6 +56,18 @@ def test_every_error_can_be_kept_and_said_later(kind):
     again = revive(json.loads(json.dumps(error.to_json())))
 
     assert (type(again), again.message("ja"), again.hint("ja")) == (kind, error.message("ja"), error.hint("ja"))
+
+
+def test_sentences_among_the_facts_of_an_error_are_kept_and_said_in_its_language():
+    comma = Words("problems.list_comma", {"detail": "{"})
+    unreadable = DataUnreadable(Path("rows"), Words("unreadable.json_item", {"item": 2, "problem": comma}))
+    rows = InvalidRows(Path("rows"), 2, [Words("row.said", {"row": 3, "words": comma}), Words("unreadable.empty")])
+
+    for error in (unreadable, rows):
+        again = revive(json.loads(json.dumps(error.to_json())))
+        assert [again.message(language) for language in LANGUAGES] == [error.message(one) for one in LANGUAGES]
+    assert "2 番目の要素で" in unreadable.message("ja")
+    assert "3 行目: { の前にカンマか ] がありません, 空のファイルです" in rows.message("ja")
 
 
 def test_every_error_is_drawn_in_the_tree():

@@ -39,7 +39,7 @@ def parquet_rows(path: Path, given: Columns) -> Iterator[tuple[int, Any]]:
                     yield number, row
     except pa.ArrowMemoryError:
         raise MemoryError from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         refuse(path, "parquet", reason=str(error)[:SHOWN])
 
 

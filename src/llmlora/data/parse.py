@@ -2,10 +2,8 @@
 
 {"file", "format", "encoding"}                              a file begins
 {"file", "rows": [[row, [[role, content, trained?], …]], …], "problems": [[row, code, detail], …]}
-{"file", "unreadable": key, "facts": {…}}                   the end: this file cannot be read
+{"file", "unreadable": words}                               the end: this file cannot be read
 {"shapes": {…}, "unused": {…}, "columns": {…}}              the end: all has been said
-
-A fact that is itself a sentence is {"words": key, "facts": {…}}.
 """
 
 from collections import Counter
@@ -16,7 +14,7 @@ from typing import Any
 
 from llmlora.data.columns import Columns
 from llmlora.data.open_rows import open_rows
-from llmlora.data.shapes import RowError, interpret
+from llmlora.data.shapes import RowError, interpret, printable
 from llmlora.data.textfile import refuse
 from llmlora.errors import DataUnreadable
 from llmlora.text.catalogue import Words
@@ -37,25 +35,12 @@ def parse(paths: Sequence[Path], given: Columns) -> Iterator[Message]:
             if number == len(paths) - 1:
                 found.need_columns(path)
         except DataUnreadable as error:
-            yield {"file": number, "unreadable": error.problem.key, "facts": pack_facts(error.problem)}
+            yield {"file": number, "unreadable": error.problem.to_json()}
             return
         except OSError as error:
-            yield {"file": number, "unreadable": "unreadable.not_opened", "facts": {"reason": str(error)}}
+            yield {"file": number, "unreadable": Words("unreadable.not_opened", {"reason": str(error)}).to_json()}
             return
     yield {"shapes": found.shapes, "unused": found.unused, "columns": found.columns}
-
-
-def pack_facts(words: Words) -> dict[str, Any]:
-    """Facts as JSON can carry them."""
-    return {
-        name: {"words": fact.key, "facts": pack_facts(fact)} if isinstance(fact, Words) else fact
-        for name, fact in words.facts.items()
-    }
-
-
-def unpack_words(key: str, facts: dict[str, Any]) -> Words:
-    """The sentence again."""
-    return Words(key, {n: unpack_words(f["words"], f["facts"]) if isinstance(f, dict) else f for n, f in facts.items()})
 
 
 class _Found:
@@ -96,12 +81,12 @@ class _Found:
     def _turns(self, value: Any) -> list[Any]:
         if isinstance(value, dict):
             self.lacking -= value.keys()
-            self.names = self.names or [name[:SHOWN] for name in islice(value, SHOWN)]
+            self.names = self.names or [printable(name, SHOWN) for name in islice(value, SHOWN)]
         row = interpret(value, self.given)
         self.shapes[row.shape] += 1
         self.columns = {**row.columns, **self.columns}
         used = row.columns.values()
-        for name in [name[:SHOWN] for name in value if name not in used]:
+        for name in [printable(name, SHOWN) for name in value if name not in used]:
             if name in self.unused or len(self.unused) < MAX_NAMES:
                 self.unused[name] += 1
         return [(t.role, t.content) if t.trained else (t.role, t.content, False) for t in row.turns]

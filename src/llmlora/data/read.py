@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, get_args
 from llmlora.child import ChildDiedError, JsonChild
 from llmlora.data.conversation import Conversation, Role, RowProblem, Turn
 from llmlora.data.open_rows import Format
-from llmlora.data.parse import Message, unpack_words
+from llmlora.data.parse import Message
 from llmlora.data.textfile import refuse
 from llmlora.errors import DataUnreadable, InvalidRows
+from llmlora.text.catalogue import Words
 
 if TYPE_CHECKING:
     from llmlora.recipe import Part
@@ -78,7 +79,7 @@ def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
     for message in messages:
         number = message.get("file", 0)
         if "unreadable" in message:
-            raise DataUnreadable(paths[number], unpack_words(message["unreadable"], message["facts"]))
+            raise DataUnreadable(paths[number], Words.revive(message["unreadable"]))
         if "format" in message:
             reading.files.append(SourceFile(paths[number], message["format"], message["encoding"]))
         for row, turns in message.get("rows", ()):

@@ -39,8 +39,7 @@ class RowError(Exception):
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
-        # a row's own words may be anything; here they can be printed
-        self.code, self.detail = code, detail.encode("utf-8", "backslashreplace").decode()[:MAX_DETAIL]
+        self.code, self.detail = code, printable(detail, MAX_DETAIL)
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ def interpret(value: Any, given: Columns = NOTHING_GIVEN) -> Row:
 
 def fail(code: str, detail: str) -> NoReturn:
     raise RowError(code, detail)
+
+
+def printable(text: str, most: int) -> str:
+    """A row's own words may be anything, half characters too; these can be printed."""
+    return text.encode("utf-8", "backslashreplace").decode()[:most]
 
 
 def _exchange(value: Mapping[str, Any], columns: Columns) -> tuple[Turn, ...]:

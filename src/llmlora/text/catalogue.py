@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -30,6 +30,17 @@ class Words:
 
     def __str__(self) -> str:
         return say("en", self.key, **self.facts)
+
+    def to_json(self) -> dict[str, Any]:
+        """To be sent, and said elsewhere."""
+        facts = {name: fact.to_json() if isinstance(fact, Words) else fact for name, fact in self.facts.items()}
+        return {"words": self.key, "facts": facts}
+
+    @classmethod
+    def revive(cls, told: Mapping[str, Any]) -> Self:
+        """What `to_json` has written down."""
+        facts = {name: cls.revive(fact) if isinstance(fact, Mapping) else fact for name, fact in told["facts"].items()}
+        return cls(told["words"], facts)
 
 
 def say(language: Language, key: str, /, **facts: object) -> str:
