@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +54,25 @@ def test_an_uploaded_file_is_checked_and_listed(client):
     assert made["report"]["format"] == "jsonl"
     assert [one["id"] for one in client.get("/api/datasets").json()] == [made["id"]]
     assert client.get(f"/api/datasets/{made['id']}").json() == made
+
+
+def test_a_parquet_file_has_no_encoding_and_its_columns_are_guessed(client):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"質問": ["春は"], "回答": ["あけぼの"], "番号": [1]}), sink)
+
+    report = upload(client, sink.getvalue().to_pybytes())["report"]
+
+    assert (report["format"], report["encoding"], report["rows"]) == ("parquet", None, 1)
+    assert report["columns"] == {"instruction": "質問", "output": "回答"}
+    assert "files" not in report
+
+
+def test_what_is_wrong_with_a_file_is_said_in_the_readers_language(client):
+    headers = {**BYTES, "accept-language": "ja"}
+
+    response = client.post("/api/datasets/upload", params={"name": "x"}, content=b"GGUF", headers=headers)
+
+    assert "データではなくモデルです" in response.json()["error"]["message"]
 
 
 def test_rows_in_the_request_become_a_data_set(client):
