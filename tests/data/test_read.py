@@ -354,6 +354,7 @@ def test_a_first_line_that_breaks_off_costs_its_row_only(reading):
     found = reading('{"text": "a\n{"text": "b"}\n{"text": "c"}\n')
 
     assert codes(found) == {1: "not_json"}
+    assert found.problems[0].detail == '10 …{"text": "a…'
     assert [one.row for one in found.conversations] == [2, 3]
     # whereas these begin an object over several lines
     assert len(reading('{"data": [\n{"text": "a"}\n]}').conversations) == 1

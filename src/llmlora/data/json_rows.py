@@ -40,7 +40,7 @@ def line_rows(file: TextFile) -> Iterator[Row]:
         if line is None:
             yield number, RowError("line_too_long", f"{MAX_LINE:,}")
         elif line.strip():
-            yield number, parse(line)
+            yield number, parse(line.rstrip("\r\n"))
 
 
 def list_rows(file: TextFile) -> Iterator[Row]:
@@ -99,7 +99,8 @@ def _row_error(error: json.JSONDecodeError | RecursionError) -> RowError:
     if isinstance(error, RecursionError):
         return RowError("nested_too_deeply", "")
     around = error.doc[max(0, error.pos - SHOWN) : error.pos + SHOWN]
-    return RowError("not_json", f"{error.lineno}:{error.colno} …{around.strip()}…")
+    place = f"{error.lineno}:{error.colno}" if error.lineno > 1 else str(error.colno)
+    return RowError("not_json", f"{place} …{around.strip()}…")
 
 
 def _words(error: RowError) -> Words:
