@@ -250,6 +250,7 @@ def test_utf16_is_read_in_either_order_with_and_without_its_mark(reading):
         (b"\0\0a\0\0b" * 100, "binary"),
         ("text\nあ\n".encode("utf-16-le") + b"\0", "binary"),
         (bytes(range(256)) * 16, "binary"),
+        (b'{"text":"abc\0de"}', "binary"),
     ],
 )
 def test_what_only_looks_like_utf16_is_refused(reading, content, words):

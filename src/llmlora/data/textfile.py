@@ -120,10 +120,11 @@ def _utf16_without_bom(path: Path, head: bytes) -> Encoding:
     """The order by which there are more of the characters that part rows and fields, if the text is sound by it."""
     orders: tuple[Encoding, ...] = ("utf-16-le", "utf-16-be")
     texts = {order: head.decode(order, "replace") for order in orders}
-    encoding = max(orders, key=lambda order: sum(texts[order].count(mark) for mark in MARKS))
-    if NO_TEXT_HAS.search(texts[encoding]) or _first_bad_line(path, encoding) is not None:
+    marks = {order: sum(texts[order].count(mark) for mark in MARKS) for order in orders}
+    best = max(orders, key=lambda order: marks[order])
+    if not marks[best] or NO_TEXT_HAS.search(texts[best]) or _first_bad_line(path, best) is not None:
         refuse(path, "binary")
-    return encoding
+    return best
 
 
 def _first_bad_line(path: Path, encoding: Encoding) -> int | None:
