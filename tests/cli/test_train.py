@@ -88,7 +88,7 @@ def test_several_files_with_a_mapping_train_and_are_recorded(words, tmp_path: Pa
     assert "`rows.jsonl, rows.csv`, 16 rows" in (out / "final_model" / "README.md").read_text()
     capsys.readouterr()
     assert run(["export", str(out), "--gguf", str(tmp_path / "m.gguf")]) == 0
-    assert str(other) in capsys.readouterr().out
+    assert str(other) in "".join(capsys.readouterr().out.split())  # a narrow terminal breaks long paths
 
 
 @pytest.mark.parametrize("rank", ["0", "513", "many"])
