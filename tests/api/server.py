@@ -29,6 +29,7 @@ class Told(NamedTuple):
 @dataclass
 class Serving:
     process: subprocess.Popen[str]
+    name: str
     port: int
     token: str
 
@@ -67,7 +68,8 @@ def serving(home: Path, *options: str) -> Iterator[Serving]:
     )
     try:
         address, _, token = process.stdout.readline().strip().partition("/#token=")
-        yield Serving(process, int(address.rpartition(":")[2]), token)
+        name, _, port = address.rpartition("/")[2].rpartition(":")
+        yield Serving(process, name, int(port), token)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
