@@ -9,12 +9,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Double, Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Double, Engine, bindparam, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -115,10 +116,14 @@ class Database:
 
 def take_numbers(connection: Connection, count: int = 1) -> int:
     """The first of `count` new consecutive numbers. Held until the commit: later numbers become visible later."""
-    last = connection.execute(
-        tables.counter.update().values(value=tables.counter.c.value + count).returning(tables.counter.c.value)
-    ).scalar_one()
+    last = connection.execute(_taking(), {"count": count}).scalar_one()
     return int(last) - count + 1
+
+
+@cache  # a statement takes longer to build than to run
+def _taking() -> Any:
+    value = tables.counter.c.value
+    return tables.counter.update().values(value=value + bindparam("count")).returning(value)
 
 
 def _engine(url: str) -> Engine:

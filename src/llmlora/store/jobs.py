@@ -9,9 +9,10 @@ Source of the pattern: Kleppmann, "How to do distributed locking" (2016), fencin
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from llmlora.errors import JobConflict, KeyReused
@@ -167,6 +168,12 @@ def any_active(connection: Connection, besides: str) -> bool:
 
 def claim(connection: Connection, owner: str, kinds: Collection[Kind]) -> Job | None:
     """Take the first waiting job of these kinds."""
+    row = connection.execute(_claim(tuple(kinds)), {"claimer": owner}).first()
+    return _told(connection, _job(row)) if row else None
+
+
+@cache  # a statement takes longer to build than to run
+def _claim(kinds: tuple[Kind, ...]) -> Any:
     first = (
         select(job.c.id)
         .where(text(IS_WAITING), job.c.desired == "run", job.c.not_before <= Now(), job.c.kind.in_(kinds))
@@ -177,15 +184,14 @@ def claim(connection: Connection, owner: str, kinds: Collection[Kind]) -> Job | 
     )
     taken = {
         "state": "starting",
-        "owner": owner,
+        "owner": bindparam("claimer"),
         "epoch": job.c.epoch + 1,
         "attempt": job.c.attempt + 1,
         "lease_until": Now() + LEASE_SECONDS,
         "started_at": func.coalesce(job.c.started_at, Now()),
-        "error": None,
+        "error": null(),
     }
-    row = connection.execute(update(job).where(job.c.id == first).values(taken).returning(job)).first()
-    return _told(connection, _job(row)) if row else None
+    return update(job).where(job.c.id == first).values(taken).returning(job)
 
 
 def renew(connection: Connection, job_id: str, epoch: int) -> Desired | None:
