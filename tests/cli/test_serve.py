@@ -1,5 +1,6 @@
 """`llmlora serve`: what it refuses, and what it survives."""
 
+import resource
 import socket
 import subprocess
 import sys
@@ -60,6 +61,17 @@ def test_the_name_that_others_use_is_printed_and_answered(tmp_path):
             assert answer.status == 200
         with server.ask("/healthz", host=f"0.0.0.0:{server.port}") as answer:
             assert answer.status == 400
+
+
+def test_streams_are_not_bounded_by_a_shells_limit_of_files(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with serving(tmp_path / "home") as server:
+            assert server.status("/healthz") == 200
+            assert server.child(API).rlimit(psutil.RLIMIT_NOFILE)[0] >= min(hard, 4000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_killed_web_process_is_replaced_and_the_runner_goes_on(tmp_path):

@@ -3,6 +3,7 @@
 The parent keeps the socket: while this process is started again, connections wait instead of being refused.
 """
 
+import resource
 import socket
 import sys
 from argparse import ArgumentParser
@@ -17,6 +18,7 @@ from llmlora.settings import read_settings
 from llmlora.store.database import Database
 
 SHUTDOWN_SECONDS = 2
+OPEN_FILES = 8192  # each stream is one; many systems begin with 1024
 
 
 class Server(uvicorn.Server):
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--allowed-host", action="append", default=[])
     arguments = parser.parse_args()
     settings = read_settings()
+    _allow_many_sockets()
     try:
         context = Context(settings, Database(settings.database_url))
     except LlmloraError as error:
@@ -55,6 +58,13 @@ def main() -> None:
         proxy_headers=False,
     )
     Server(config, context.hub).run(sockets=[socket.socket(fileno=arguments.fd)])
+
+
+def _allow_many_sockets() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":
