@@ -213,3 +213,29 @@ def test_renaming_changes_the_name_alone(client):
 @pytest.mark.parametrize("path", ["", "/rows", "/file", "/check", "/tokens?model=x"])
 def test_unknown_ids_are_not_found(client, path: str):
     assert client.get(f"/api/datasets/nosuch{path}").status_code == 404
+
+
+def test_columns_of_other_names_are_mapped_and_the_mapping_goes_with_the_rows(client, here):
+    content = b"foo,bar,baz\nq,a,b\n"
+    refused = client.post("/api/datasets/upload", params={"name": "x"}, content=content, headers=BYTES)
+    assert "foo" in refused.json()["error"]["message"]
+
+    said = {"name": "x", "map": ["instruction=foo", "output=bar"]}
+    made = client.post("/api/datasets/upload", params=said, content=content, headers=BYTES)
+    changed = client.patch(
+        f"/api/datasets/{made.json()['id']}", json={"mapping": {"instruction": "foo", "output": "baz"}}
+    )
+
+    assert made.json()["report"]["columns"] == {"instruction": "foo", "output": "bar"}
+    assert changed.json()["mapping"] == {"instruction": "foo", "output": "baz"}
+    (row,) = client.get(f"/api/datasets/{made.json()['id']}/rows").json()["rows"]
+    assert [turn["content"] for turn in row["turns"]] == ["q", "b"]
+
+
+def test_a_mapping_to_nowhere_changes_nothing(client):
+    made = upload(client, lines(2))
+
+    refused = client.patch(f"/api/datasets/{made['id']}", json={"mapping": {"output": "nowhere"}})
+
+    assert refused.status_code == 422
+    assert client.get(f"/api/datasets/{made['id']}").json() == made

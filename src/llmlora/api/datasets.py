@@ -5,17 +5,18 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from llmlora.api.context import Context, Here
 from llmlora.api.labels import Id, Label, file_name
 from llmlora.errors import DatasetInUse, NotFound, TooLarge
 from llmlora.files import full_disk_as_error, need_room, sync
+from llmlora.recipe import Part
 from llmlora.store import datasets as store
 from llmlora.store import jobs
 from llmlora.store.database import new_id
@@ -32,6 +33,11 @@ DEFAULT_LENGTH = 1024
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Length = Annotated[int, Query(ge=8, le=1_048_576)]
+
+
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Columns = dict[Part, ColumnName]
+PartIsColumn = Annotated[str, StringConstraints(pattern=f"^({'|'.join(get_args(Part))})=.{{1,500}}$")]
 
 
 class RowProblemBody(BaseModel):
@@ -92,6 +98,7 @@ class DatasetBody(BaseModel):
     sha256: str
     rows: int
     problems: int
+    mapping: Columns
     created_at: float
     updated_at: float
 
@@ -106,13 +113,17 @@ class NewDataset(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Label
+    mapping: Columns = {}
     rows: list[dict[str, Any]] = Field(min_length=1, max_length=10_000)
 
 
-class Rename(BaseModel):
+class DatasetChange(BaseModel):
+    """What to change. `mapping` says which column holds which part of a conversation, where its name does not."""
+
     model_config = ConfigDict(extra="forbid")
 
-    name: Label
+    name: Label | None = None
+    mapping: Columns | None = None
 
 
 class TurnBody(BaseModel):
@@ -158,7 +169,7 @@ def create_dataset(here: Here, new: NewDataset) -> DatasetDetails:
     folder, dataset_id = _new_folder(here)
     text = "\n".join(json.dumps(row, ensure_ascii=False) for row in new.rows)
     (folder / ROWS_FILE).write_bytes(text.encode("utf-8", "surrogatepass"))
-    return _accept(here, dataset_id, folder, new.name)
+    return _accept(here, dataset_id, folder, new.name, new.mapping)
 
 
 @router.post(
@@ -168,11 +179,20 @@ def create_dataset(here: Here, new: NewDataset) -> DatasetDetails:
         "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
     },
 )
-async def upload_dataset(here: Here, request: Request, name: Annotated[Label, Query()]) -> DatasetDetails:
-    """A data set from a file: its bytes are the body of the request, whatever format they are in."""
+async def upload_dataset(
+    here: Here,
+    request: Request,
+    name: Annotated[Label, Query()],
+    columns: Annotated[list[PartIsColumn] | None, Query(alias="map", max_length=16)] = None,
+) -> DatasetDetails:
+    """A data set from a file: its bytes are the body of the request, whatever format they are in.
+
+    `map` says which column holds which part, as instruction=foo; it may be repeated.
+    """
+    mapping = dict(TypeAdapter(Columns).validate_python(dict(one.split("=", 1) for one in columns or ())))
     folder, dataset_id = await run_in_threadpool(_new_folder, here)
     await _receive(request.stream(), folder)
-    return await run_in_threadpool(_accept, here, dataset_id, folder, name)
+    return await run_in_threadpool(_accept, here, dataset_id, folder, name, mapping)
 
 
 @router.get("/{dataset_id}")
@@ -182,10 +202,14 @@ def get_dataset(here: Here, dataset_id: Id) -> DatasetDetails:
 
 
 @router.patch("/{dataset_id}")
-def rename_dataset(here: Here, dataset_id: Id, new: Rename) -> DatasetDetails:
-    """Change the name."""
+def change_dataset(here: Here, dataset_id: Id, new: DatasetChange) -> DatasetDetails:
+    """Change the name, or which column holds what; then the rows are read again."""
+    old = _fetch(here, dataset_id)
+    values: dict[str, Any] = {} if new.name is None else {"name": new.name}
+    if new.mapping is not None:
+        values |= _checked(here, path_of(here, old), new.mapping)
     with here.database.writing() as connection:
-        changed = store.change(connection, dataset_id, name=new.name)
+        changed = store.change(connection, dataset_id, **values)
     if changed is None:
         raise NotFound("dataset", dataset_id)
     return _details(changed)
@@ -204,7 +228,7 @@ async def replace_dataset(here: Here, request: Request, dataset_id: Id) -> Datas
     await run_in_threadpool(shutil.rmtree, folder, True)
     folder.mkdir(parents=True)
     await _receive(request.stream(), folder)
-    return await run_in_threadpool(_accept, here, dataset_id, folder, old.name, old.version + 1)
+    return await run_in_threadpool(_accept, here, dataset_id, folder, old.name, old.mapping, old.version + 1)
 
 
 @router.delete("/{dataset_id}", status_code=204)
@@ -234,15 +258,14 @@ def check_dataset(
     here: Here, dataset_id: Id, model: str | None = None, max_length: Length = DEFAULT_LENGTH
 ) -> ReportBody:
     """The check again, with the token counts of a model."""
-    data = str(path_of(here, _fetch(here, dataset_id)))
-    return ReportBody(**here.inspection.ask("check", data=data, model=model, max_length=max_length))
+    rows = _rows_of(here, dataset_id)
+    return ReportBody(**here.inspection.ask("check", **rows, model=model, max_length=max_length))
 
 
 @router.get("/{dataset_id}/rows")
 def list_rows(here: Here, dataset_id: Id, offset: Offset = 0, limit: Limit = 50) -> RowsPage:
     """Some rows as conversations."""
-    data = str(path_of(here, _fetch(here, dataset_id)))
-    return RowsPage(**here.inspection.ask("rows", data=data, offset=offset, limit=limit))
+    return RowsPage(**here.inspection.ask("rows", **_rows_of(here, dataset_id), offset=offset, limit=limit))
 
 
 @router.get("/{dataset_id}/tokens")
@@ -250,14 +273,25 @@ def list_tokens(
     here: Here, dataset_id: Id, model: str, max_length: Length = DEFAULT_LENGTH, offset: Offset = 0, limit: Limit = 5
 ) -> TokensPage:
     """The exact tokens of some rows for a model, and which of them are trained."""
-    data = str(path_of(here, _fetch(here, dataset_id)))
     facts = {"model": model, "max_length": max_length, "offset": offset, "limit": limit}
-    return TokensPage(**here.inspection.ask("tokens", data=data, **facts))
+    return TokensPage(**here.inspection.ask("tokens", **_rows_of(here, dataset_id), **facts))
 
 
 def path_of(here: Context, one: Dataset) -> Path:
     """The file of the newest version."""
     return here.settings.home.datasets / one.id / f"v{one.version}" / one.file
+
+
+def _rows_of(here: Context, dataset_id: str) -> dict[str, Any]:
+    one = _fetch(here, dataset_id)
+    return {"data": str(path_of(here, one)), "mapping": one.mapping}
+
+
+def _checked(here: Context, path: Path, mapping: Columns) -> dict[str, Any]:
+    """What the check says of a file, as the store keeps it."""
+    facts = {"mapping": mapping, "model": None, "max_length": DEFAULT_LENGTH}
+    report = here.inspection.ask("check", data=str(path), **facts)
+    return {"mapping": mapping, "rows": report["rows"], "problems": report["errors_count"], "report": report}
 
 
 def _fetch(here: Context, dataset_id: str) -> Dataset:
@@ -294,23 +328,17 @@ async def _receive(stream: AsyncIterator[bytes], folder: Path) -> None:
         raise
 
 
-def _accept(here: Context, dataset_id: str, folder: Path, name: str, version: int = 1) -> DatasetDetails:
+def _accept(
+    here: Context, dataset_id: str, folder: Path, name: str, mapping: Columns, version: int = 1
+) -> DatasetDetails:
     """Check what was sent and keep it, or refuse it and forget it."""
     path = folder / ROWS_FILE
     try:
-        report = here.inspection.ask("check", data=str(path), model=None, max_length=DEFAULT_LENGTH)
+        values = _checked(here, path, mapping)
         sync(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        values = {
-            "version": version,
-            "file": path.name,
-            "bytes": path.stat().st_size,
-            "sha256": digest,
-            "rows": report["rows"],
-            "problems": report["errors_count"],
-            "report": report,
-        }
+        values |= {"version": version, "file": path.name, "bytes": path.stat().st_size, "sha256": digest}
         with here.database.writing() as connection:
             if version == 1:
                 return _details(store.add(connection, id=dataset_id, name=name, **values))

@@ -25,11 +25,13 @@ router = APIRouter(prefix="/api/training", tags=["training"])
 
 LOG_BYTES = 256 * 1024
 
-# The recipe without its data: those are the data set's.
+OF_THE_DATA = ("data", "mapping")
+
+# The recipe without what the data set says itself.
 RecipeBody: Any = create_model(
     "RecipeBody",
     __config__=ConfigDict(extra="forbid", str_strip_whitespace=True),
-    **{name: (field.annotation, field) for name, field in Recipe.model_fields.items() if name != "data"},  # type: ignore[call-overload]
+    **{name: (field.annotation, field) for name, field in Recipe.model_fields.items() if name not in OF_THE_DATA},  # type: ignore[call-overload]
 )
 
 
@@ -162,7 +164,7 @@ class Log(BaseModel):
 @router.post("/plan")
 def plan_job(here: Here, asked: PlanRequest) -> PlanBody:
     """Steps, memory and time of a run, worked out from the recipe, the data and this machine."""
-    recipe = _recipe_of(asked.recipe, str(path_of(here, _dataset(here, asked.dataset_id))))
+    recipe = _recipe_of(here, asked.recipe, _dataset(here, asked.dataset_id))
     return PlanBody(**here.inspection.ask("plan", recipe=recipe.model_dump(mode="json")))
 
 
@@ -175,7 +177,7 @@ def create_job(
 ) -> JobBody:
     """Put a training job into the queue. The same Idempotency-Key again gives the same job."""
     dataset = _dataset(here, asked.dataset_id)
-    recipe = _recipe_of(asked.recipe, str(path_of(here, dataset)))
+    recipe = _recipe_of(here, asked.recipe, dataset)
     obstacle = describe(resolve(recipe.model, here.settings.home, here.settings.ollama_stores)).obstacle
     if obstacle is not None:
         raise obstacle
@@ -335,8 +337,9 @@ def _dataset(here: Context, dataset_id: str) -> Dataset:
     return one
 
 
-def _recipe_of(body: Any, data: str) -> Recipe:
-    return make_recipe({**body.model_dump(exclude_unset=True), "data": data})
+def _recipe_of(here: Context, body: Any, dataset: Dataset) -> Recipe:
+    rows = {"data": str(path_of(here, dataset)), "mapping": dataset.mapping}
+    return make_recipe({**body.model_dump(exclude_unset=True), **rows})
 
 
 def _out(here: Context, one: Job) -> Run:
@@ -344,7 +347,7 @@ def _out(here: Context, one: Job) -> Run:
 
 
 def _body(here: Context, one: Job, reader: Language) -> JobBody:
-    recipe = {name: value for name, value in one.spec["recipe"].items() if name != "data"}
+    recipe = {name: value for name, value in one.spec["recipe"].items() if name not in OF_THE_DATA}
     kept = ("id", "name", "dataset_id", "attempt", "epoch", "created_at", "started_at", "finished_at")
     return JobBody(
         **{name: getattr(one, name) for name in kept},

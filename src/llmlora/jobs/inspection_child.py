@@ -19,6 +19,7 @@ from llmlora.errors import LlmloraError
 from llmlora.paths import Home
 
 Question = dict[str, Any]
+Columns = dict[str, str]
 PROBLEMS_KEPT = 200  # of each kind; the counts are those of all
 
 
@@ -47,11 +48,11 @@ class Inspector:
     home: Home
     stores: list[Path]
 
-    def check(self, data: str, model: str | None, max_length: int) -> Question:
+    def check(self, data: str, mapping: Columns, model: str | None, max_length: int) -> Question:
         """The report on a data set, with token counts when there is a model."""
         from llmlora.data.check import check, tokenise  # noqa: PLC0415 - each answer loads what it needs
 
-        reading = _reading(data)
+        reading = _reading(data, tuple(mapping.items()))
         if model is None:
             report = check(reading)
         else:
@@ -65,16 +66,16 @@ class Inspector:
         (file,) = facts.pop("files")  # its path is a place of this machine, and nobody's business
         return {**facts, "format": file["format"], "encoding": file["encoding"]}
 
-    def rows(self, data: str, offset: int, limit: int) -> Question:
+    def rows(self, data: str, mapping: Columns, offset: int, limit: int) -> Question:
         """Some rows as conversations, and how many there are."""
-        conversations = _reading(data).conversations
+        conversations = _reading(data, tuple(mapping.items())).conversations
         return {"total": len(conversations), "rows": [asdict(one) for one in conversations[offset : offset + limit]]}
 
-    def tokens(self, data: str, model: str, max_length: int, offset: int, limit: int) -> Question:
+    def tokens(self, data: str, mapping: Columns, model: str, max_length: int, offset: int, limit: int) -> Question:
         """The exact tokens of some rows for a model, and which of them are trained."""
         from llmlora.data.examples import make_examples  # noqa: PLC0415
 
-        conversations = _reading(data).conversations
+        conversations = _reading(data, tuple(mapping.items())).conversations
         with self._renderer(model) as (renderer, tokenizer):
             examples = make_examples(conversations[offset : offset + limit], tokenizer, renderer, max_length)
         rows = [
@@ -96,7 +97,7 @@ class Inspector:
 
         made = draft(make_recipe(recipe), self.home, self.stores)
         return {
-            "recipe": made.recipe.model_dump(mode="json", exclude={"data"}),
+            "recipe": made.recipe.model_dump(mode="json", exclude={"data", "mapping"}),
             "plan": made.plan().to_json(),
             "rows": len(made.train),
             "eval_rows": len(made.held_out),
@@ -124,11 +125,11 @@ ANSWERS: dict[str, Callable[..., Question]] = {
 
 
 @lru_cache(maxsize=1)
-def _reading(data: str) -> Any:
+def _reading(data: str, mapping: tuple[tuple[Any, str], ...]) -> Any:
     """A stored version of a data set never changes."""
     from llmlora.data.read import read_conversations  # noqa: PLC0415
 
-    return read_conversations(Path(data))
+    return read_conversations(Path(data), dict(mapping))
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from llmlora.recipe import Part
 from llmlora.store import events
 from llmlora.store.database import Now
 from llmlora.store.tables import dataset
@@ -22,6 +23,7 @@ class Dataset:
     sha256: str
     rows: int
     problems: int
+    mapping: dict[Part, str]
     report: dict[str, Any]
     created_at: float
     updated_at: float

@@ -29,6 +29,7 @@ dataset = Table(
     Column("sha256", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
     Column("problems", Integer, nullable=False),
+    Column("mapping", JSON, nullable=False),  # what people said of its columns
     Column("report", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("rows", sa.Integer, nullable=False),
         sa.Column("problems", sa.Integer, nullable=False),
+        sa.Column("mapping", sa.JSON, nullable=False),
         sa.Column("report", sa.JSON, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("updated_at", sa.Double, nullable=False),
