@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -58,22 +59,28 @@ class Serving:
 
 @contextmanager
 def serving(home: Path, *options: str) -> Iterator[Serving]:
-    """The server in a data directory of its own."""
+    """The server in a data directory of its own. What it complained of is shown when the block fails."""
+    complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed below
     process = subprocess.Popen(
         [sys.executable, "-m", "llmlora", "serve", "--port", "0", *options],
         env={**os.environ, "LLMLORA_HOME": str(home)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=complaints,
         text=True,
     )
     try:
         address, _, token = process.stdout.readline().strip().partition("/#token=")
         name, _, port = address.rpartition("/")[2].rpartition(":")
         yield Serving(process, name, int(port), token)
+    except BaseException:
+        complaints.seek(0)
+        print(complaints.read()[-4000:])
+        raise
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
         process.stdout.close()
+        complaints.close()
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> object:

@@ -21,7 +21,7 @@ from llmlora.settings import Settings, read_settings
 from llmlora.store import events, jobs
 from llmlora.store.database import Database
 from llmlora.store.jobs import FINAL, Job, Request
-from tests.jobs.test_runner import run_to_state, told
+from tests.jobs.test_runner import run_to_state, run_until, told
 from tests.postgres_server import start as start_postgres
 from tests.small_run import small_recipe
 
@@ -63,16 +63,11 @@ def lines_of(settings: Settings, one: Job) -> int:
 
 def kill_after(database: Database, settings: Settings, runner: Runner, one: Job, lines: int) -> None:
     """SIGKILL the worker once its attempt has told so many events."""
-    limit = time.monotonic() + PATIENCE
-    while not runner.running:
-        runner.tick()
+    run_until(runner, lambda: runner.running)
     (supervised,) = runner.running.values()
-    while lines_of(settings, fetch(database, one)) < lines and supervised.process.code() is None:
-        assert time.monotonic() < limit
+    wait_for(lambda: lines_of(settings, fetch(database, one)) >= lines or supervised.process.code() is not None)
     supervised.process.signal(signal.SIGKILL)
-    while runner.running:
-        runner.tick()
-        assert time.monotonic() < limit
+    run_until(runner, lambda: not runner.running)
 
 
 def run_undisturbed(database: Database, settings: Settings, directory: Path, **values) -> Job:
