@@ -26,6 +26,7 @@ from tests.postgres_server import start as start_postgres
 from tests.small_run import small_recipe
 
 PATIENCE = 120.0
+STEPS = 96
 PROMPT = Terms(retry=0.01)
 CHANCE = random.Random(20261124)
 
@@ -43,7 +44,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 def submit(database: Database, directory: Path, **values) -> Job:
-    recipe = small_recipe(directory, **{"steps": 24, "save_every": 3, "eval_every": 6, **values})
+    recipe = small_recipe(directory, **{"steps": STEPS, "save_every": 3, "eval_every": 6, **values})
     return jobs.submit(database, Request("train", "a job", {"recipe": recipe.model_dump(mode="json")}))
 
 
@@ -62,11 +63,12 @@ def lines_of(settings: Settings, one: Job) -> int:
 
 
 def kill_after(database: Database, settings: Settings, runner: Runner, one: Job, lines: int) -> None:
-    """SIGKILL the worker once its attempt has told so many events."""
-    run_until(runner, lambda: runner.running)
-    (supervised,) = runner.running.values()
-    wait_for(lambda: lines_of(settings, fetch(database, one)) >= lines or supervised.process.code() is not None)
-    supervised.process.signal(signal.SIGKILL)
+    """SIGKILL the worker once its attempt has told so many events, unless the job is over before that."""
+    run_until(runner, lambda: runner.running or fetch(database, one).state in FINAL)
+    for supervised in list(runner.running.values()):
+        process = supervised.process
+        wait_for(lambda: lines_of(settings, fetch(database, one)) >= lines or process.code() is not None)  # noqa: B023
+        process.signal(signal.SIGKILL)
     run_until(runner, lambda: not runner.running)
 
 
@@ -78,7 +80,7 @@ def kill_often(database: Database, settings: Settings, directory: Path, kills: i
     """A job whose worker is killed at random moments, each after a new checkpoint or before the first."""
     one, runner = submit(database, directory), Runner(database, settings, PROMPT)
     for number in range(kills):
-        kill_after(database, settings, runner, one, CHANCE.randint(5 * number + 1, 5 * number + 9))
+        kill_after(database, settings, runner, one, CHANCE.randint(16 * number + 1, 16 * number + 16))
     return run_to_state(runner, one, *FINAL)
 
 
@@ -88,9 +90,9 @@ def test_rel_01_a_job_killed_at_random_ends_in_the_same_bytes(database: Database
     killed = kill_often(database, settings, tmp_path / "x", kills=5)
 
     assert (whole.state, killed.state) == ("succeeded", "succeeded")
-    assert killed.epoch > 1
+    assert killed.epoch > 3, "most of the kills came before the end"
     assert adapter(settings, killed) == adapter(settings, whole)
-    assert told(database, killed, "step") == list(range(1, 25))
+    assert told(database, killed, "step") == list(range(1, STEPS + 1))
 
 
 @pytest.mark.slow
