@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmlora.errors import InvalidRecipe
-from llmlora.recipe import LEARNING_RATE_BOUNDS, learning_rate_for, make_recipe, read_recipe
+from llmlora.recipe import LEARNING_RATE_BOUNDS, PRESETS, learning_rate_for, make_recipe, read_recipe
 
 ENOUGH = {"model": "sample:smollm2-135m", "data": "rows.jsonl"}
 
@@ -104,7 +104,7 @@ def test_alpha_is_twice_the_rank_unless_given():
 
 
 def test_every_preset_is_a_recipe_that_explains_each_knob():
-    presets = sorted(Path("recipes").glob("*.yaml"))
+    presets = sorted(PRESETS.glob("*.yaml"))
 
     assert len(presets) == 3
     for preset in presets:

@@ -4,6 +4,7 @@ A field's type, default and bounds are here; what turning it does is in `text/{e
 """
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,6 +25,7 @@ FLAG_ALIASES = {
 ALL_LINEAR = "all-linear"
 # LoRA pays 10x the learning rate of full fine-tuning, and narrow models take more (see `learning_rate_for`).
 LEARNING_RATE_BOUNDS = (1e-5, 1e-3)
+PRESETS = Path(str(files("llmlora"))) / "recipes"
 
 # The parts of a row that a column (or key) can hold; a mapping says which column holds which.
 Part = Literal["messages", "instruction", "input", "output", "system", "text"]
@@ -114,6 +116,20 @@ def read_recipe(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InvalidRecipe([f"{path}: a recipe is a mapping of names to values"])
     return values
+
+
+def preset_names() -> list[str]:
+    """The recipes that come with the program, from the quickest to the most careful."""
+    return sorted((path.stem for path in PRESETS.glob("*.yaml")), key=lambda name: read_preset(name)["rank"])
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The values of a recipe that comes with the program; `read_recipe` of its file.
+
+    Raises:
+        InvalidRecipe: there is none of this name.
+    """
+    return read_recipe(PRESETS / f"{name}.yaml")
 
 
 def learning_rate_for(hidden_size: int) -> float:

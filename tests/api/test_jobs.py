@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from llmlora.api import artefacts, datasets, jobs
-from llmlora.api.jobs import thin
+from llmlora.api import artefacts, datasets, jobs, records
+from llmlora.api.records import thin
 from llmlora.jobs.runner import Runner
 from llmlora.store import events
 from llmlora.store import jobs as queue
@@ -29,7 +30,7 @@ def here(tmp_path: Path):
 
 @pytest.fixture
 def client(here):
-    app = app_of(here, datasets.router, jobs.router, artefacts.router)
+    app = app_of(here, datasets.router, jobs.router, records.router, artefacts.router)
     with TestClient(app, headers={"accept-language": "en"}) as running:
         yield running
 
@@ -51,6 +52,7 @@ def run_to_end(here, job_id: str) -> None:
         with here.database.reading() as connection:
             if queue.fetch(connection, job_id).state in queue.FINAL:
                 return
+        time.sleep(0.01)  # the worker needs the core more
 
 
 def test_a_plan_says_what_a_run_will_need_and_which_rules_were_applied(client, asked):

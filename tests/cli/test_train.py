@@ -73,6 +73,12 @@ def test_a_recipe_file_is_overridden_by_options(words, tmp_path: Path, capsys):
     assert "seed: 9" in recipe
 
 
+def test_a_preset_is_a_recipe_by_its_name(words, tmp_path: Path):
+    run(["train", *words, "--recipe", "quick", "--out", str(tmp_path / "out")])
+
+    assert "schedule: constant" in (tmp_path / "out" / "recipe.yaml").read_text()
+
+
 def test_several_files_with_a_mapping_train_and_are_recorded(words, tmp_path: Path, capsys):
     other = tmp_path / "rows.csv"
     other.write_text("x,y\nWhat is 3?,It is three.\n" * 2)

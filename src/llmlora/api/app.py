@@ -9,12 +9,25 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from llmlora import __version__
-from llmlora.api import artefacts, chats, datasets, errors, events, jobs, models, pages, session, system
+from llmlora.api import (
+    artefacts,
+    chats,
+    datasets,
+    errors,
+    events,
+    jobs,
+    models,
+    pages,
+    recipes,
+    records,
+    session,
+    system,
+)
 from llmlora.api.context import Context
 from llmlora.api.errors import ErrorBody
 from llmlora.api.guard import Guard
 
-ROUTERS = (session, datasets, models, jobs, artefacts, events, chats, system)
+ROUTERS = (session, datasets, models, recipes, jobs, records, artefacts, events, chats, system)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "What is wrong, and what to do"}
 }

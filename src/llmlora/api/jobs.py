@@ -1,11 +1,12 @@
-"""Training jobs: planned, started, watched, steered, and what came out of them."""
+"""Training jobs: planned, started, watched and steered."""
 
-import json
 import shutil
+from copy import copy
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
 
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.datasets import path_of
@@ -14,24 +15,32 @@ from llmlora.api.labels import Id, Label
 from llmlora.errors import NotFound, revive
 from llmlora.model.describe import describe
 from llmlora.model.source import resolve
-from llmlora.paths import Run
 from llmlora.recipe import Recipe, make_recipe
 from llmlora.store import datasets, events, jobs
 from llmlora.store.datasets import Dataset
 from llmlora.store.jobs import Desired, Job, Kind, State
-from llmlora.text.catalogue import Language
+from llmlora.text.catalogue import Language, say
 
 router = APIRouter(prefix="/api/training", tags=["training"])
 
-LOG_BYTES = 256 * 1024
-
 OF_THE_DATA = ("data", "mapping")
+
+
+def _described(name: str, field: FieldInfo) -> FieldInfo:
+    described = copy(field)
+    described.description = say("en", f"recipe.{name}")
+    return described
+
 
 # The recipe without what the data set says itself.
 RecipeBody: Any = create_model(
     "RecipeBody",
     __config__=ConfigDict(extra="forbid", str_strip_whitespace=True),
-    **{name: (field.annotation, field) for name, field in Recipe.model_fields.items() if name not in OF_THE_DATA},  # type: ignore[call-overload]
+    **{  # type: ignore[call-overload]
+        name: (field.annotation, _described(name, field))
+        for name, field in Recipe.model_fields.items()
+        if name not in OF_THE_DATA
+    },
 )
 
 
@@ -117,50 +126,6 @@ class JobBody(BaseModel):
     progress: Progress
 
 
-class MetricPoint(BaseModel):
-    step: int
-    loss: float
-    learning_rate: float
-    grad_norm: float
-    tokens_per_second: float
-    memory: int
-    seconds: float
-    epoch: float
-
-
-class EvalPoint(BaseModel):
-    step: int
-    loss: float
-    best: bool
-
-
-class Metrics(BaseModel):
-    """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss."""
-
-    total: int
-    steps: list[MetricPoint]
-    evaluations: list[EvalPoint]
-
-
-class Sample(BaseModel):
-    step: int
-    prompt: str
-    answer: str
-
-
-class Checkpoint(BaseModel):
-    step: int
-    bytes: int
-    best: bool
-
-
-class Log(BaseModel):
-    """The end of what the job's process printed."""
-
-    text: str
-    truncated: bool
-
-
 @router.post("/plan")
 def plan_job(here: Here, asked: PlanRequest) -> PlanBody:
     """Steps, memory and time of a run, worked out from the recipe, the data and this machine."""
@@ -239,55 +204,6 @@ def delete_job(here: Here, job_id: Id) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/jobs/{job_id}/metrics")
-def get_metrics(here: Here, job_id: Id, points: Annotated[int, Query(ge=10, le=20_000)] = 1000) -> Metrics:
-    """The loss curves from the first step on."""
-    job_of(here, job_id)
-    with here.database.reading() as connection:
-        found = events.of_job(connection, job_id, ("step", "evaluated"))
-    steps = [json.loads(event.body) for event in found if event.kind == "step"]
-    evaluations = [json.loads(event.body) for event in found if event.kind == "evaluated"]
-    return Metrics(
-        total=len(steps),
-        steps=[MetricPoint(**_only(MetricPoint, step)) for step in thin(steps, points)],
-        evaluations=[EvalPoint(**_only(EvalPoint, one)) for one in evaluations],
-    )
-
-
-@router.get("/jobs/{job_id}/samples")
-def list_samples(here: Here, job_id: Id) -> list[Sample]:
-    """The answers to the recipe's sample prompts, over time."""
-    job_of(here, job_id)
-    with here.database.reading() as connection:
-        found = events.of_job(connection, job_id, ("sampled",))
-    return [Sample(**_only(Sample, json.loads(event.body))) for event in found]
-
-
-@router.get("/jobs/{job_id}/checkpoints")
-def list_checkpoints(here: Here, job_id: Id) -> list[Checkpoint]:
-    """What is kept on the disk; the directory is the truth."""
-    one = job_of(here, job_id)
-    found = []
-    for path in _out(here, one).checkpoints.glob("checkpoint-*/MANIFEST.json"):
-        manifest = json.loads(path.read_text("utf-8"))
-        size = sum(entry["size"] for entry in manifest["files"].values())
-        progress = manifest["progress"]
-        found.append(Checkpoint(step=progress["step"], bytes=size, best=progress["best_step"] == progress["step"]))
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
-
-
-@router.get("/jobs/{job_id}/log")
-def get_log(here: Here, job_id: Id) -> Log:
-    """The end of what the job's process printed."""
-    path = _out(here, job_of(here, job_id)).log
-    if not path.exists():
-        return Log(text="", truncated=False)
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        file.seek(max(0, size - LOG_BYTES))
-        return Log(text=file.read().decode("utf-8", "replace"), truncated=size > LOG_BYTES)
-
-
 def job_of(here: Context, job_id: str, kind: Kind = "train") -> Job:
     """The job with this id.
 
@@ -306,18 +222,6 @@ def problem_of(error: dict[str, Any] | None, reader: Language) -> Problem | None
     if error is None:
         return None
     return problem(revive(error), reader)
-
-
-def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:
-    """At most `points` of the steps: of each stretch the lowest and the highest loss, and the very last step."""
-    if len(steps) <= points:
-        return steps
-    stretches = max(1, points // 2 - 1)
-    kept: set[int] = {0, len(steps) - 1}
-    for number in range(stretches):
-        places = range(len(steps) * number // stretches, len(steps) * (number + 1) // stretches)
-        kept |= {min(places, key=lambda at: steps[at]["loss"]), max(places, key=lambda at: steps[at]["loss"])}
-    return [steps[at] for at in sorted(kept)]
 
 
 def _steer(here: Context, reader: Language, job_id: str, desired: Desired) -> JobBody:
@@ -342,17 +246,13 @@ def _recipe_of(here: Context, body: Any, dataset: Dataset) -> Recipe:
     return make_recipe({**body.model_dump(exclude_unset=True), **rows})
 
 
-def _out(here: Context, one: Job) -> Run:
-    return Run(here.settings.home.attempt(one.id, one.epoch))
-
-
 def _body(here: Context, one: Job, reader: Language) -> JobBody:
     recipe = {name: value for name, value in one.spec["recipe"].items() if name not in OF_THE_DATA}
     kept = ("id", "name", "dataset_id", "attempt", "epoch", "created_at", "started_at", "finished_at")
     return JobBody(
         **{name: getattr(one, name) for name in kept},
         recipe=recipe,
-        result=Result(**_only(Result, one.result)) if one.result else None,
+        result=Result(**only(Result, one.result)) if one.result else None,
         progress=_progress(here, one, reader),
     )
 
@@ -380,5 +280,6 @@ def _progress(here: Context, one: Job, reader: Language) -> Progress:
     )
 
 
-def _only(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+def only(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are fields of the model."""
     return {name: value for name, value in values.items() if name in model.model_fields}

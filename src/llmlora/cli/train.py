@@ -14,7 +14,7 @@ import click
 from llmlora.cli.options import given_values, option_help, recipe_options
 from llmlora.errors import InvalidRecipe
 from llmlora.paths import Run
-from llmlora.recipe import make_recipe, read_recipe
+from llmlora.recipe import make_recipe, preset_names, read_preset, read_recipe
 from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import say
 
@@ -39,10 +39,16 @@ def command(out: Path | None, recipe_file: Path | None, resume: Path | None, as_
     else:
         if out is None:
             raise InvalidRecipe(["--out: name a new directory for what this run writes"])
-        values = {**(read_recipe(recipe_file) if recipe_file else {}), **values}
+        values = {**(_written(recipe_file) if recipe_file else {}), **values}
         outcome = _start(values, out, settings)
         directory = out
     return _report(outcome, directory, settings, as_json)
+
+
+def _written(recipe: Path) -> dict[str, Any]:
+    """The values of a preset by its name, or of a file."""
+    name = str(recipe)
+    return read_preset(name) if name in preset_names() else read_recipe(recipe)
 
 
 def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:

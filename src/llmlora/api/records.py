@@ -1,0 +1,127 @@
+"""What a job has told so far: its curves, its answers, its checkpoints and its log."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from llmlora.api.context import Context, Here
+from llmlora.api.jobs import job_of, only
+from llmlora.api.labels import Id
+from llmlora.paths import Run
+from llmlora.store import events
+from llmlora.store.jobs import Job
+
+router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["training"])
+
+LOG_BYTES = 256 * 1024
+
+
+class MetricPoint(BaseModel):
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+    memory: int
+    seconds: float
+    epoch: float
+
+
+class EvalPoint(BaseModel):
+    step: int
+    loss: float
+    best: bool
+
+
+class Metrics(BaseModel):
+    """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss."""
+
+    total: int
+    steps: list[MetricPoint]
+    evaluations: list[EvalPoint]
+
+
+class Sample(BaseModel):
+    step: int
+    prompt: str
+    answer: str
+
+
+class Checkpoint(BaseModel):
+    step: int
+    bytes: int
+    best: bool
+
+
+class Log(BaseModel):
+    """The end of what the job's process printed."""
+
+    text: str
+    truncated: bool
+
+
+@router.get("/metrics")
+def get_metrics(here: Here, job_id: Id, points: Annotated[int, Query(ge=10, le=20_000)] = 1000) -> Metrics:
+    """The loss curves from the first step on."""
+    job_of(here, job_id)
+    with here.database.reading() as connection:
+        found = events.of_job(connection, job_id, ("step", "evaluated"))
+    steps = [json.loads(event.body) for event in found if event.kind == "step"]
+    evaluations = [json.loads(event.body) for event in found if event.kind == "evaluated"]
+    return Metrics(
+        total=len(steps),
+        steps=[MetricPoint(**only(MetricPoint, step)) for step in thin(steps, points)],
+        evaluations=[EvalPoint(**only(EvalPoint, one)) for one in evaluations],
+    )
+
+
+@router.get("/samples")
+def list_samples(here: Here, job_id: Id) -> list[Sample]:
+    """The answers to the recipe's sample prompts, over time."""
+    job_of(here, job_id)
+    with here.database.reading() as connection:
+        found = events.of_job(connection, job_id, ("sampled",))
+    return [Sample(**only(Sample, json.loads(event.body))) for event in found]
+
+
+@router.get("/checkpoints")
+def list_checkpoints(here: Here, job_id: Id) -> list[Checkpoint]:
+    """What is kept on the disk; the directory is the truth."""
+    one = job_of(here, job_id)
+    found = []
+    for path in _out(here, one).checkpoints.glob("checkpoint-*/MANIFEST.json"):
+        manifest = json.loads(path.read_text("utf-8"))
+        size = sum(entry["size"] for entry in manifest["files"].values())
+        progress = manifest["progress"]
+        found.append(Checkpoint(step=progress["step"], bytes=size, best=progress["best_step"] == progress["step"]))
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+@router.get("/log")
+def get_log(here: Here, job_id: Id) -> Log:
+    """The end of what the job's process printed."""
+    path = _out(here, job_of(here, job_id)).log
+    if not path.exists():
+        return Log(text="", truncated=False)
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        file.seek(max(0, size - LOG_BYTES))
+        return Log(text=file.read().decode("utf-8", "replace"), truncated=size > LOG_BYTES)
+
+
+def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:
+    """At most `points` of the steps: of each stretch the lowest and the highest loss, and the very last step."""
+    if len(steps) <= points:
+        return steps
+    stretches = max(1, points // 2 - 1)
+    kept: set[int] = {0, len(steps) - 1}
+    for number in range(stretches):
+        places = range(len(steps) * number // stretches, len(steps) * (number + 1) // stretches)
+        kept |= {min(places, key=lambda at: steps[at]["loss"]), max(places, key=lambda at: steps[at]["loss"])}
+    return [steps[at] for at in sorted(kept)]
+
+
+def _out(here: Context, one: Job) -> Run:
+    return Run(here.settings.home.attempt(one.id, one.epoch))
