@@ -67,9 +67,7 @@ def get_metrics(here: Here, job_id: Id, points: Annotated[int, Query(ge=10, le=2
     """The loss curves from the first step on."""
     job_of(here, job_id)
     with here.database.reading() as connection:
-        found = events.of_job(connection, job_id, ("step", "evaluated"))
-    steps = [json.loads(event.body) for event in found if event.kind == "step"]
-    evaluations = [json.loads(event.body) for event in found if event.kind == "evaluated"]
+        steps, evaluations = (events.of_job(connection, job_id, kind) for kind in ("step", "evaluated"))
     return Metrics(
         total=len(steps),
         steps=[MetricPoint(**only(MetricPoint, step)) for step in thin(steps, points)],
@@ -82,8 +80,8 @@ def list_samples(here: Here, job_id: Id) -> list[Sample]:
     """The answers to the recipe's sample prompts, over time."""
     job_of(here, job_id)
     with here.database.reading() as connection:
-        found = events.of_job(connection, job_id, ("sampled",))
-    return [Sample(**only(Sample, json.loads(event.body))) for event in found]
+        found = events.of_job(connection, job_id, "sampled")
+    return [Sample(**only(Sample, sample)) for sample in found]
 
 
 @router.get("/checkpoints")
