@@ -1,7 +1,7 @@
 "use client";
 
 import { Tooltip } from "@base-ui/react/tooltip";
-import { QueryClientProvider } from "@tanstack/react-query";
+import { QueryClientProvider, type QueryKey } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import { IntlProvider } from "use-intl";
 import { Toasts } from "@/components/ui/toast";
@@ -10,7 +10,7 @@ import { Shell } from "@/features/shell/shell";
 import { Live } from "@/lib/live";
 import { MESSAGES } from "@/lib/messages";
 import { currentLocale, currentTheme, useLocale, usePreferences, useTheme } from "@/lib/preferences";
-import { createQueryClient } from "@/lib/query-client";
+import { createQueryClient, SESSION } from "@/lib/query-client";
 import { LiveContext } from "@/lib/use-topic";
 
 const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -19,7 +19,10 @@ const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 export function Providers({ children }: { children: ReactNode }) {
   const locale = useLocale();
   const [client] = useState(createQueryClient);
-  const [live] = useState(() => new Live(() => void client.invalidateQueries()));
+  const [live] = useState(() => {
+    const reload = (queryKey?: QueryKey) => void client.invalidateQueries({ queryKey });
+    return new Live(reload, () => reload(SESSION));
+  });
   useDocument(locale);
   useEffect(() => live.followVisibility(), [live]);
   useEffect(

@@ -56,8 +56,11 @@ export class Live {
   private wait = FIRST_WAIT_MS;
   private last: number | undefined;
 
-  /** `onRegained` is called when the server answers again after it was away. */
-  constructor(private readonly onRegained: () => void) {}
+  /** `onRegained`: the server answers again after it was away. `onRefused`: it is not to be had, or does not let us in. */
+  constructor(
+    private readonly onRegained: () => void,
+    private readonly onRefused: () => void,
+  ) {}
 
   /** Hear a topic until the returned function is called. */
   listen(listener: Listener): () => void {
@@ -130,6 +133,7 @@ export class Live {
     if (source !== this.source) return;
     this.set("lost");
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    this.onRefused();
     this.openSoon(this.wait);
     this.wait = Math.min(2 * this.wait, LONGEST_WAIT_MS);
   }

@@ -5,13 +5,14 @@ export const SESSION = ["session"] as const;
 
 /** Server state. It is loaded once and kept true by the live stream (`use-topic.ts`), not by asking again and again. */
 export function createQueryClient(): QueryClient {
-  const onError = (error: Error, query?: unknown) => {
-    const ofSession = query instanceof Object && "queryKey" in query && query.queryKey === SESSION;
-    if (isSignedOut(error) && !ofSession) void client.invalidateQueries({ queryKey: SESSION });
+  // whoever is refused asks the session, once: the page then shows the way in
+  const onError = (error: Error) => {
+    const known = client.getQueryState(SESSION)?.status === "error";
+    if (isSignedOut(error) && !known) void client.invalidateQueries({ queryKey: SESSION });
   };
   const client: QueryClient = new QueryClient({
     queryCache: new QueryCache({ onError }),
-    mutationCache: new MutationCache({ onError: (error) => onError(error) }),
+    mutationCache: new MutationCache({ onError }),
     defaultOptions: {
       queries: {
         networkMode: "always", // the server is on this machine, also without a network

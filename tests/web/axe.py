@@ -1,0 +1,20 @@
+"""What axe-core finds wrong with a page, in a form that says where."""
+
+from functools import cache
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+SOURCE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@cache
+def _source() -> str:
+    return SOURCE.read_text("utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    """One line a violation; an empty list is what is wanted."""
+    page.evaluate(_source())
+    found = page.evaluate("axe.run().then((result) => result.violations)")
+    return [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
