@@ -45,8 +45,9 @@ def built() -> None:
         subprocess.run(["make", "--silent", "web"], cwd=ROOT, check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(built: None) -> Iterator[Browser]:
+    """A browser for a module: as long as it is there, this thread runs its event loop, which other tests want."""
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if path is None and shutil.which("apt-get") is None:
         pytest.skip("there is no Chromium here, and no apt-get to install it with")

@@ -86,6 +86,16 @@ def test_language_and_theme_are_kept_and_reach_the_other_tab(page: Page, context
     expect(page.get_by_role("heading", level=1)).to_have_text("設定")
 
 
+def test_what_happens_elsewhere_shows_by_itself(watched: Watched):
+    done = watched.page.get_by_role("listitem").filter(has_text="Done")
+    expect(done).to_have_text([re.compile("base model")])
+    rows = [{"instruction": "名は？", "output": "猫でござる"}]
+    asked = {"data": {"name": "neko", "rows": rows}, "headers": {"x-llmlora": "1"}}
+    assert watched.page.request.post(f"{watched.origin}/api/datasets", **asked).ok
+
+    expect(done).to_have_text([re.compile("base model"), re.compile("Bring data")])
+
+
 def test_keys_alone_reach_everything(page: Page):
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -106,7 +116,11 @@ def test_keys_alone_reach_everything(page: Page):
 
 
 def test_signing_out_everywhere_leaves_this_browser_in_and_asks_the_others(chromium: Browser, built, tmp_path):
-    with serving(tmp_path) as server, chromium.new_context(locale="en") as here, chromium.new_context(locale="en") as there:
+    with (
+        serving(tmp_path) as server,
+        chromium.new_context(locale="en") as here,
+        chromium.new_context(locale="en") as there,
+    ):
         address = f"http://{server.name}:{server.port}"
         page, other = here.new_page(), there.new_page()
         for tab in (page, other):

@@ -23,7 +23,7 @@ def flat(tree: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def keys_used(source: str) -> Iterator[re.Pattern[str]]:
-    """Of `t("a.b")` and t(`a.${b}`), with the namespace that `t` stands for there; `t(state)` may be any of its namespace."""
+    """Of `t("a.b")` and t(`a.${b}`), with the namespace that `t` stands for there; `t(b)` may be any of that."""
     spaces = list(SPACE.finditer(source))
     for at, space in enumerate(spaces):
         reach = source[space.end() : spaces[at + 1].start() if at + 1 < len(spaces) else None]
@@ -55,7 +55,9 @@ def test_every_key_that_is_used_exists_and_every_key_is_used():
 def test_sentences_stand_in_the_catalogues_only():
     japanese = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
     elsewhere = {
-        path.name for path in SOURCES.rglob("*.ts*") if japanese.search(path.read_text("utf-8")) and "generated" not in path.parts
+        path.name
+        for path in SOURCES.rglob("*.ts*")
+        if japanese.search(path.read_text("utf-8")) and "generated" not in path.parts
     }
 
     assert elsewhere <= {"locale-choice.tsx", "confirm-dialog.tsx"}  # the language's own name; a comment

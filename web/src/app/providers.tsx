@@ -1,6 +1,5 @@
 "use client";
 
-import { Tooltip } from "@base-ui/react/tooltip";
 import { QueryClientProvider, type QueryKey } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import { IntlProvider } from "use-intl";
@@ -34,13 +33,11 @@ export function Providers({ children }: { children: ReactNode }) {
     <IntlProvider locale={locale} messages={MESSAGES[locale]} timeZone={TIME_ZONE}>
       <QueryClientProvider client={client}>
         <LiveContext value={live}>
-          <Tooltip.Provider delay={300}>
-            <Toasts>
-              <Gate>
-                <Shell>{children}</Shell>
-              </Gate>
-            </Toasts>
-          </Tooltip.Provider>
+          <Toasts>
+            <Gate>
+              <Shell>{children}</Shell>
+            </Gate>
+          </Toasts>
         </LiveContext>
       </QueryClientProvider>
     </IntlProvider>

@@ -7,7 +7,7 @@ import type { ReactElement, ReactNode } from "react";
 export function Tooltip({ text, children }: { text: ReactNode; children: ReactElement }) {
   return (
     <Base.Root>
-      <Base.Trigger render={children} />
+      <Base.Trigger delay={300} render={children} />
       <Base.Portal>
         <Base.Positioner sideOffset={6} className="z-50">
           <Base.Popup className="max-w-72 rounded-lg bg-text px-3 py-1.5 text-xs leading-relaxed text-bg shadow-float">

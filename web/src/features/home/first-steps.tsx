@@ -28,7 +28,7 @@ export function FirstSteps() {
   if (!system || !jobs) {
     return (
       <Section title={t("title")}>
-        <Skeleton className="h-105 rounded-2xl sm:h-49 lg:h-42" />
+        <Skeleton className="h-105 rounded-2xl sm:h-55 lg:h-31" />
       </Section>
     );
   }

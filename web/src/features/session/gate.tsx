@@ -1,10 +1,11 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, type ReactNode } from "react";
 import { sessionQuery } from "@/features/session/queries";
-import { SignIn } from "@/features/session/sign-in";
 import { isSignedOut } from "@/lib/failure";
+
+const SignIn = lazy(() => import("@/features/session/sign-in")); // rarely needed
 
 /** The pages, or the way in. Pages are shown at once, with their skeletons: most who come are signed in. */
 export function Gate({ children }: { children: ReactNode }) {
@@ -15,5 +16,10 @@ export function Gate({ children }: { children: ReactNode }) {
     window.addEventListener("hashchange", changed);
     return () => window.removeEventListener("hashchange", changed);
   }, []);
-  return isSignedOut(session.error) ? <SignIn /> : children;
+  if (!isSignedOut(session.error)) return children;
+  return (
+    <Suspense>
+      <SignIn />
+    </Suspense>
+  );
 }

@@ -12,7 +12,7 @@ import { Field, Input } from "@/components/ui/field";
 import { signIn } from "@/lib/api";
 
 /** For a browser that the server does not know yet. */
-export function SignIn() {
+export default function SignIn() {
   const t = useTranslations("signIn");
   const client = useQueryClient();
   const [text, setText] = useState("");
