@@ -27,7 +27,7 @@ export function Segments<Value extends string>({ label, value, onChange, options
           lang={option.lang}
           render={<button type="button" />}
           nativeButton
-          className="inline-flex h-8 items-center gap-2 rounded-lg px-3 text-sm text-muted transition-colors hover:text-text data-checked:bg-raised data-checked:font-medium data-checked:text-text data-checked:shadow-[0_1px_2px_rgb(0_0_0/0.12)] [&_svg]:size-4"
+          className="inline-flex h-8 items-center gap-2 rounded-lg px-3 text-sm text-muted transition-colors hover:text-text data-checked:bg-raised data-checked:font-medium data-checked:text-text data-checked:shadow-[0_1px_2px_rgb(0_0_0/0.12)] [&_svg]:size-4 max-sm:[&_svg]:hidden"
         >
           {option.label}
         </Radio.Root>

@@ -10,7 +10,7 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { systemQuery } from "@/features/system/queries";
 import { useFormat } from "@/lib/use-format";
 
-const mono = (text: ReactNode) => <span className="font-mono text-[0.8125rem]">{text}</span>;
+const mono = (text: ReactNode) => <span className="font-mono text-[0.8125rem] whitespace-pre-line">{text}</span>;
 
 /** Where things are and which versions these are: decided by the server's environment, only shown here. */
 export function Installation() {
