@@ -15,7 +15,7 @@ from llmlora.store.database import Database
 from llmlora.text.catalogue import LANGUAGES, catalogue
 
 GENERATED = Path(__file__).parent / "src" / "generated"
-SHARED = ("recipe", "problems", "warnings")  # what the API tells by its name only
+SHARED = ("problems", "warnings")  # what the API tells by its name only
 
 
 def main() -> int:

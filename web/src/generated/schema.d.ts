@@ -290,6 +290,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/training/recipe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Recipe Form
+         * @description The options of a recipe, but for its data, and the presets.
+         */
+        get: operations["get_recipe_form"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/training/plan": {
         parameters: {
             query?: never;
@@ -1059,6 +1079,35 @@ export interface components {
             problem: string;
         };
         /**
+         * FieldBody
+         * @description One option. `nullable`: without a value a documented rule decides, and the plan shows what it gave.
+         */
+        FieldBody: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "integer" | "number" | "boolean" | "choice" | "text" | "texts";
+            /** Help */
+            help: string;
+            /** Default */
+            default: unknown;
+            /** Required */
+            required: boolean;
+            /** Nullable */
+            nullable: boolean;
+            /** Minimum */
+            minimum: number | null;
+            /** Maximum */
+            maximum: number | null;
+            /** Above Minimum */
+            above_minimum: boolean;
+            /** Choices */
+            choices: string[];
+        };
+        /**
          * FindingBody
          * @description What a check found, in words; `mend` is empty when nothing need be done.
          */
@@ -1397,6 +1446,22 @@ export interface components {
             recipe: components["schemas"]["RecipeBody"];
         };
         /**
+         * PresetBody
+         * @description A recipe to begin from; what it does not name keeps its default.
+         */
+        PresetBody: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Help */
+            help: string;
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Problem
          * @description What happened and what to do next.
          */
@@ -1511,22 +1576,31 @@ export interface components {
         };
         /** RecipeBody */
         RecipeBody: {
-            /** Model */
+            /**
+             * Model
+             * @description The base: sample:NAME, ollama:NAME[:TAG] (or just NAME), or gguf:PATH.
+             */
             model: string;
             /**
              * Rank
+             * @description Size of the adapter. Higher can learn more and needs more memory; 8–32 is enough for style and format.
              * @default 16
              */
             rank?: number;
-            /** Alpha */
+            /**
+             * Alpha
+             * @description Strength of the adapter; its effect is scaled by alpha / rank. Default: 2 × rank.
+             */
             alpha?: number | null;
             /**
              * Dropout
+             * @description Share of adapter inputs zeroed at random while training, against overfitting. 0 trains fastest.
              * @default 0
              */
             dropout?: number;
             /**
              * Target Modules
+             * @description Which linear layers get an adapter: all-linear, or names such as q_proj,v_proj.
              * @default [
              *       "all-linear"
              *     ]
@@ -1534,79 +1608,111 @@ export interface components {
             target_modules?: string[];
             /**
              * Rslora
+             * @description Scale by alpha / √rank instead of alpha / rank, which keeps high ranks (64 and more) effective.
              * @default false
              */
             rslora?: boolean;
             /**
              * Dora
+             * @description Weight-decomposed LoRA. Not available on packed bases yet.
              * @default false
              * @constant
              */
             dora?: false;
             /**
              * Epochs
+             * @description How often every row is seen.
              * @default 3
              */
             epochs?: number;
-            /** Steps */
+            /**
+             * Steps
+             * @description Stop after this many optimiser steps, whatever `epochs` says.
+             */
             steps?: number | null;
-            /** Learning Rate */
+            /**
+             * Learning Rate
+             * @description How far each step goes. Default: from the width of the model, between 1e-5 and 1e-3.
+             */
             learning_rate?: number | null;
             /**
              * Schedule
+             * @description How the learning rate falls over the run: cosine or linear (to a tenth), or constant.
              * @default cosine
              * @enum {string}
              */
             schedule?: "cosine" | "linear" | "constant";
             /**
              * Warmup Ratio
+             * @description Share of the steps over which the learning rate rises from zero.
              * @default 0.05
              */
             warmup_ratio?: number;
             /**
              * Weight Decay
+             * @description Pulls the adapter towards zero a little at each step.
              * @default 0
              */
             weight_decay?: number;
             /**
              * Batch Size
+             * @description Rows per pass. Higher is steadier and needs more memory.
              * @default 4
              */
             batch_size?: number;
             /**
              * Gradient Accumulation
+             * @description Passes per optimiser step; a bigger effective batch without more memory.
              * @default 2
              */
             gradient_accumulation?: number;
             /**
              * Max Length
+             * @description Longer rows are cut at this many tokens.
              * @default 1024
              */
             max_length?: number;
             /**
              * Seed
+             * @description Decides the shuffle and the first weights; the same seed gives the same adapter.
              * @default 0
              */
             seed?: number;
             /**
              * Eval Split
+             * @description Share of the rows held out to measure how well it generalises.
              * @default 0.05
              */
             eval_split?: number;
             /**
              * Early Stopping
+             * @description Stop when the held-out loss has not improved this many times in a row; 0 never stops early.
              * @default 0
              */
             early_stopping?: number;
-            /** Eval Every */
+            /**
+             * Eval Every
+             * @description Steps between evaluations. Default: ten times over the run.
+             */
             eval_every?: number | null;
-            /** Save Every */
+            /**
+             * Save Every
+             * @description Steps between checkpoints. Default: ten times over the run.
+             */
             save_every?: number | null;
             /**
              * Sample Prompts
+             * @description Prompts answered at each evaluation, to watch the model change.
              * @default []
              */
             sample_prompts?: string[];
+        };
+        /** RecipeForm */
+        RecipeForm: {
+            /** Fields */
+            fields: components["schemas"]["FieldBody"][];
+            /** Presets */
+            presets: components["schemas"]["PresetBody"][];
         };
         /** RenameRequest */
         RenameRequest: {
@@ -2640,6 +2746,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelDetails"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_recipe_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeForm"];
                 };
             };
             /** @description What is wrong, and what to do */

@@ -4,7 +4,7 @@ import en from "@/messages/en.json";
 import ja from "@/messages/ja.json";
 import type { Locale } from "@/lib/preferences";
 
-/** The interface's own words, and under `catalogue` those of the Python side: recipe fields, problems and warnings of rows. */
+/** The interface's own words, and under `catalogue` those of the Python side: problems and warnings of rows. */
 export const MESSAGES = {
   ja: { ...ja, catalogue: sharedJa },
   en: { ...en, catalogue: sharedEn },
