@@ -25,8 +25,8 @@ from llmlora.demo.style import material
 from llmlora.export.adapter import export_adapter
 from llmlora.export.merged import export_merged
 from llmlora.gguf.reader import GgufFile
-from llmlora.model.config import architecture_of
-from llmlora.model.load import linear_targets, load_model
+from llmlora.model.form import architecture_of
+from llmlora.model.load import load_model
 from llmlora.model.lora import add_lora, load_adapter_state
 from llmlora.model.source import Base, resolve
 from llmlora.recipe import make_recipe
@@ -128,7 +128,7 @@ def ours(path: Path, run: Path | None, ids: list[int], dtype: torch.dtype = torc
         model = load_model(file, dtype)
         if run is not None:
             recipe = make_recipe({"model": "-", "data": "-", "rank": 8})
-            adapted = add_lora(model, recipe, linear_targets(architecture_of(file)))
+            adapted = add_lora(model, recipe, architecture_of(file).targets)
             load_adapter_state(adapted, load_file(run / "final_model" / "adapter_model.safetensors"))
         return log_probabilities(model, ids)
 

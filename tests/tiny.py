@@ -1,10 +1,13 @@
 """Small GGUF models, made in a moment: real files that llama.cpp loads, with random weights and a byte tokenizer."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import gguf
+from llmlora.gguf.architectures import ARCHITECTURES, Architecture
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -25,73 +28,139 @@ def byte_tokens() -> list[str]:
     return [table[byte] for byte in range(256)]
 
 
+# what an architecture must or should have beside the common keys
+OWN_KEYS: dict[str, dict[str, Any]] = {
+    "llama": {"rope.dimension_count": HEAD_DIM, "vocab_size": VOCABULARY},
+    "gemma2": {"attention.sliding_window": 8, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},
+    "gemma3": {"attention.sliding_window": 8},
+    "phi3": {"rope.dimension_count": 12, "rope.scaling.original_context_length": 512},
+    "granite": {"logit_scale": 2.0, "residual_scale": 0.7, "embedding_scale": 1.5, "attention.scale": 0.2},
+    "starcoder2": {"attention.layer_norm_epsilon": 1e-5},
+    "command-r": {"attention.layer_norm_epsilon": 1e-5, "logit_scale": 0.3},
+    "cohere2": {"attention.layer_norm_epsilon": 1e-5, "logit_scale": 0.3, "attention.sliding_window": 8},
+    "glm4": {"rope.dimension_count": HEAD_DIM // 2},
+}
+OWN_LAYERS = {"smollm3": 4, "cohere2": 4, "olmo2": 4}
+ALL = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+OWN_BIASES = {"qwen2": ALL[:3], "glm4": ALL[:3], "starcoder2": ALL}
+UNTIED = ("olmo2",)
+SCALED = ("gemma", "gemma2", "gemma3")
+
+
 def tiny_gguf(
     path: Path,
     architecture: str = "llama",
-    kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.Q8_0,
+    kind: gguf.GGMLQuantizationType | Sequence[gguf.GGMLQuantizationType] = gguf.GGMLQuantizationType.Q8_0,
     seed: int = 0,
     template: str | None = CHATML,
-    rope_frequencies: bool = False,
+    rope_factors: bool = False,
     tied: bool = True,
     context: int = 512,
+    keys: Mapping[str, Any] | None = None,
+    biases: Sequence[str] | None = None,
 ) -> Path:
-    """Write a model of two layers; `kind` is the type of its matrices."""
+    """Write a model of a few layers; `kind` is the type of its matrices, or those to draw from for each.
+
+    `keys` are put beside the architecture's own, without its name: `{"rope.freq_base": 1e6}`. An architecture that is
+    not ours is written as llama is, under its name.
+    """
     random = np.random.default_rng(seed)
+    form = ARCHITECTURES.get(architecture, ARCHITECTURES["llama"])
+    layers = OWN_LAYERS.get(architecture, LAYERS)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
-    writer.add_context_length(context)
-    writer.add_embedding_length(HIDDEN)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(WIDE)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_key_length(HEAD_DIM)
-    writer.add_value_length(HEAD_DIM)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(10_000.0)
-    if architecture == "llama":
-        writer.add_rope_dimension_count(HEAD_DIM)
-        writer.add_vocab_size(VOCABULARY)
-    else:
-        writer.add_sliding_window(8)
+    _add_keys(writer, architecture, context, layers, keys or {})
     _add_tokenizer(writer, template)
+    kinds = [kind] if isinstance(kind, gguf.GGMLQuantizationType) else list(kind)
 
     def matrix(name: str, rows: int, columns: int, scale: float = 1.0) -> None:
         values = (random.standard_normal((rows, columns)) * scale / np.sqrt(columns)).astype(np.float32)
         if rows == VOCABULARY:
             values[UNLIKELY] = 0
-        writer.add_tensor(f"{name}.weight", gguf.quants.quantize(values, kind), raw_dtype=kind)
+        drawn = kinds[random.integers(len(kinds))] if kinds[1:] else kinds[0]
+        writer.add_tensor(f"{name}.weight", gguf.quants.quantize(values, drawn), raw_dtype=drawn)
+
+    def vector(name: str, size: int, middle: float) -> None:
+        writer.add_tensor(name, (middle + 0.1 * random.standard_normal(size)).astype(np.float32))
 
     def norm(name: str, size: int) -> None:
-        writer.add_tensor(f"{name}.weight", (1 + 0.1 * random.standard_normal(size)).astype(np.float32))
+        vector(f"{name}.weight", size, 1)
+        if form.norm_bias:
+            vector(f"{name}.bias", size, 0)
 
-    matrix("token_embd", VOCABULARY, HIDDEN, 3.0)
-    if not tied:
+    # where the model scales embeddings up, a token would else foresee nothing but itself
+    matrix("token_embd", VOCABULARY, HIDDEN, 3.0 / HIDDEN**0.5 if architecture in SCALED else 3.0)
+    if not tied or architecture in UNTIED:
         matrix("output", VOCABULARY, HIDDEN, 3.0)
     norm("output_norm", HIDDEN)
-    if rope_frequencies:
-        writer.add_tensor("rope_freqs.weight", np.linspace(1, 8, HEAD_DIM // 2).astype(np.float32))
-    for layer in range(LAYERS):
-        block = f"blk.{layer}"
-        norm(f"{block}.attn_norm", HIDDEN)
-        norm(f"{block}.ffn_norm", HIDDEN)
-        if architecture == "gemma3":
-            norm(f"{block}.attn_q_norm", HEAD_DIM)
-            norm(f"{block}.attn_k_norm", HEAD_DIM)
-            norm(f"{block}.post_attention_norm", HIDDEN)
-            norm(f"{block}.post_ffw_norm", HIDDEN)
-        matrix(f"{block}.attn_q", HEADS * HEAD_DIM, HIDDEN)
-        matrix(f"{block}.attn_k", KV_HEADS * HEAD_DIM, HIDDEN)
-        matrix(f"{block}.attn_v", KV_HEADS * HEAD_DIM, HIDDEN)
-        matrix(f"{block}.attn_output", HIDDEN, HEADS * HEAD_DIM)
-        matrix(f"{block}.ffn_gate", WIDE, HIDDEN)
-        matrix(f"{block}.ffn_up", WIDE, HIDDEN)
-        matrix(f"{block}.ffn_down", HIDDEN, WIDE)
+    if rope_factors and form.rope_factors:
+        pairs = OWN_KEYS.get(architecture, {}).get("rope.dimension_count", HEAD_DIM) // 2
+        writer.add_tensor(form.rope_factors, np.linspace(1, 8, pairs).astype(np.float32))
+        if architecture == "phi3":
+            writer.add_tensor(form.rope_factors.replace("short", "long"), np.linspace(2, 9, pairs).astype(np.float32))
+    biased = OWN_BIASES.get(architecture, ()) if biases is None else biases
+    for layer in range(layers):
+        for stem, _ in form.norms:
+            norm(stem.format(layer), _norm_size(stem, architecture))
+        for linear in form.linears:
+            rows, columns = _linear_shape(linear.tensor, form)
+            matrix(linear.tensor.format(layer), rows, columns)
+            if linear.tensor.rpartition(".")[2] in biased:
+                vector(f"{linear.tensor.format(layer)}.bias", rows, 0)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _add_keys(writer: gguf.GGUFWriter, architecture: str, context: int, layers: int, keys: Mapping[str, Any]) -> None:
+    common = {
+        "context_length": context,
+        "embedding_length": HIDDEN,
+        "block_count": layers,
+        "feed_forward_length": WIDE,
+        "attention.head_count": HEADS,
+        "attention.head_count_kv": KV_HEADS,
+        "attention.key_length": HEAD_DIM,
+        "attention.value_length": HEAD_DIM,
+        "attention.layer_norm_rms_epsilon": 1e-6,
+        "rope.freq_base": 10_000.0,
+    }
+    for key, value in {**common, **OWN_KEYS.get(architecture, {}), **keys}.items():
+        name = f"{architecture}.{key}"
+        if isinstance(value, bool):
+            writer.add_bool(name, value)
+        elif isinstance(value, int):
+            writer.add_uint32(name, value)
+        elif isinstance(value, float):
+            writer.add_float32(name, value)
+        elif isinstance(value, str):
+            writer.add_string(name, value)
+        else:
+            writer.add_array(name, value)
+
+
+def _linear_shape(tensor: str, form: Architecture) -> tuple[int, int]:
+    part, fused_mlp = tensor.rpartition(".")[2], "gate_up_proj" in form.targets
+    query, key_value = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
+    return {
+        "attn_q": (query, HIDDEN),
+        "attn_k": (key_value, HIDDEN),
+        "attn_v": (key_value, HIDDEN),
+        "attn_qkv": (query + 2 * key_value, HIDDEN),
+        "attn_output": (HIDDEN, query),
+        "ffn_gate": (WIDE, HIDDEN),
+        "ffn_up": (WIDE * (2 if fused_mlp else 1), HIDDEN),
+        "ffn_down": (HIDDEN, WIDE),
+    }[part]
+
+
+def _norm_size(tensor: str, architecture: str) -> int:
+    heads = {"attn_q_norm": HEADS, "attn_k_norm": KV_HEADS}.get(tensor.rpartition(".")[2])
+    if heads is None:
+        return HIDDEN
+    return heads * HEAD_DIM if architecture == "olmo2" else HEAD_DIM
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None) -> None:

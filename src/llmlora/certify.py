@@ -35,7 +35,7 @@ class Distance:
 def log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     """float32 [len(ids), vocabulary]: of the token after each prefix."""
     states = model.model(input_ids=torch.tensor([list(ids)]), use_cache=False).last_hidden_state[0]
-    return torch.log_softmax(model.lm_head(states).float(), dim=-1)
+    return torch.log_softmax(model.lm_head.logits(states), dim=-1)
 
 
 def distance(ours: Tensor, engine: Sequence[Mapping[int, float]]) -> Distance:

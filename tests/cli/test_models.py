@@ -19,7 +19,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OllamaStore:
     monkeypatch.setattr("llmlora.model.source.SAMPLES", {})
     store = OllamaStore(tmp_path / "models")
     store.add("registry.ollama.ai/library/tiny/latest", tiny_gguf(tmp_path / "t").read_bytes(), license=b"[red]MIT")
-    store.add("registry.ollama.ai/library/qwen/7b", tiny_gguf(tmp_path / "q", "qwen2").read_bytes())
+    store.add("registry.ollama.ai/library/qwen/7b", tiny_gguf(tmp_path / "q", "bloom").read_bytes())
     store.add("registry.ollama.ai/library/broken/latest", b"GGUF\3\0\0\0")
     monkeypatch.setenv("OLLAMA_MODELS", str(store.root))
     return store
@@ -31,7 +31,7 @@ def test_the_list_says_what_can_be_trained(store: OllamaStore) -> None:
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert lines["ollama:tiny:latest"].rstrip().endswith("yes")
-    assert "no, because the architecture “qwen2” cannot be trained yet" in lines["ollama:qwen:7b"]
+    assert "no, because the architecture “bloom” cannot be trained yet" in lines["ollama:qwen:7b"]
     assert "no, because" in lines["ollama:broken:latest"]
 
 
@@ -41,7 +41,7 @@ def test_the_list_as_json_is_one_document(store: OllamaStore) -> None:
     found = {one["name"]: one for one in json.loads(result.stdout)}
     assert list(found) == ["ollama:broken:latest", "ollama:qwen:7b", "ollama:tiny:latest"]
     assert found["ollama:tiny:latest"]["trainable"] is True
-    assert "qwen2" in found["ollama:qwen:7b"]["reason"]
+    assert "bloom" in found["ollama:qwen:7b"]["reason"]
     assert found["ollama:broken:latest"]["architecture"] is None
 
 
@@ -75,7 +75,7 @@ def test_japanese_is_spoken_when_asked_for(store: OllamaStore, monkeypatch: pyte
     result = CliRunner().invoke(command, ["list"], catch_exceptions=False)
 
     assert "できる" in result.stdout
-    assert "アーキテクチャ「qwen2」はまだ学習できません" in result.stdout
+    assert "アーキテクチャ「bloom」はまだ学習できません" in result.stdout
 
 
 def test_an_unknown_model_is_an_error(store: OllamaStore) -> None:

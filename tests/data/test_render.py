@@ -207,7 +207,7 @@ def test_the_models_own_template_comes_first_then_its_family(tmp_path, architect
 
 
 def test_llama_files_without_markers_speak_llama_2(tmp_path, monkeypatch):
-    monkeypatch.setattr("llmlora.data.template.LLAMA_MARKERS", (("<absent>", "chatml"),))
+    monkeypatch.setattr("llmlora.data.template.MARKERS", (("<absent>", "chatml"),))
 
     with GgufFile(tiny_gguf(tmp_path / "m", template=None)) as file:
         assert choose_template(file).name == "llama2"

@@ -86,7 +86,7 @@ def odd(name: str) -> TensorPlan:
 
 
 REFUSED: list[tuple[str, type, str, dict[str, Any]]] = [
-    ("architecture", UnsupportedArchitecture, "qwen2", {"keys": (("general.architecture", STRING, "qwen2"),)}),
+    ("architecture", UnsupportedArchitecture, "bloom", {"keys": (("general.architecture", STRING, "bloom"),)}),
     ("no architecture", UnsupportedArchitecture, "none", {"drop": ("general.architecture",)}),
     ("number", UnsupportedArchitecture, "none", {"keys": (("general.architecture", UINT32, 7),)}),
     ("adapter", NotTrainable, "of type adapter", {"keys": (("general.type", STRING, "adapter"),)}),

@@ -131,7 +131,7 @@ def get_model(here: Here, reader: Reader, name: str) -> ModelDetails:
     details = ModelDetails(**body.model_dump())
     architecture = ARCHITECTURES.get(body.architecture or "")
     if path and architecture:
-        details.targets = list(dict.fromkeys(linear.target for linear in architecture.linears))
+        details.targets = architecture.targets
         with GgufFile(path) as file:
             details.layers = file.metadata.get(f"{architecture.name}.block_count")
             details.template = choose_template(file).source if body.chat_template else None

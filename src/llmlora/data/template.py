@@ -6,11 +6,12 @@ from importlib.resources import files
 from typing import Literal
 
 from llmlora.data.vocabulary import read_tokens, special_ids
+from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 
 TEMPLATE_KEY = "tokenizer.chat_template"
-# for llama files without a template: the marker token that gives a family away
-LLAMA_MARKERS = (("<|im_start|>", "chatml"), ("<|start_header_id|>", "llama3"))
+# for families of many tongues without a template: the marker token that gives one away
+MARKERS = (("<|im_start|>", "chatml"), ("<|start_header_id|>", "llama3"))
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,5 @@ def choose_template(file: GgufFile) -> ChatTemplate:
 
 
 def _family(architecture: str, tokens: Sequence[str]) -> str:
-    if architecture.startswith("gemma"):
-        return "gemma"
-    return next((name for marker, name in LLAMA_MARKERS if marker in tokens), "llama2")
+    family = ARCHITECTURES[architecture].template if architecture in ARCHITECTURES else None
+    return family or next((name for marker, name in MARKERS if marker in tokens), "llama2")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmlora.adapter import Adapter, Pair
-from llmlora.errors import AdapterMismatch, NotAnAdapter, UnsupportedArchitecture
-from llmlora.gguf.architectures import ARCHITECTURES, Architecture, Linear, stored_rows
+from llmlora.errors import AdapterMismatch, NotAnAdapter
+from llmlora.gguf.architectures import Architecture, Linear, stored_rows
 from llmlora.gguf.reader import GgufFile
+from llmlora.model.form import architecture_of
 from llmlora.model.source import Base
 
 LAYER = re.compile(r"\.layers\.(\d+)\.")
@@ -38,10 +39,8 @@ def place(adapter: Adapter, file: GgufFile) -> list[Placed]:
         AdapterMismatch: a module the file does not have, or another shape.
         UnsupportedArchitecture: the file's architecture is not one of ours.
     """
-    name = str(file.metadata.get("general.architecture", "none"))
-    if name not in ARCHITECTURES:
-        raise UnsupportedArchitecture(name, sorted(ARCHITECTURES))
-    return [_placed(adapter, module, pair, file, ARCHITECTURES[name]) for module, pair in adapter.pairs.items()]
+    architecture = architecture_of(file)
+    return [_placed(adapter, module, pair, file, architecture) for module, pair in adapter.pairs.items()]
 
 
 def _placed(adapter: Adapter, module: str, pair: Pair, file: GgufFile, architecture: Architecture) -> Placed:

@@ -4,6 +4,7 @@ Registered with Transformers under `NAME`, which asks for no mask; the borders o
 `boundaries` of the model's forward. A loop over rows costs no padding and no [tokens × tokens] mask.
 """
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,7 @@ def packed_attention(  # noqa: PLR0913, PLR0917 - Transformers' signature
     attention_mask: Tensor | None,  # noqa: ARG001
     scaling: float,
     sliding_window: int | None = None,
+    softcap: float | None = None,
     boundaries: tuple[int, ...] | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
@@ -35,14 +37,16 @@ def packed_attention(  # noqa: PLR0913, PLR0917 - Transformers' signature
 
     `boundaries` (0, …, T) are the borders of the packed rows; without them there is one row, whose keys may begin
     before its queries (a cache). Scores are scaled by `scaling`; a `sliding_window` lets a token see itself and the
-    `sliding_window - 1` before it.
+    `sliding_window - 1` before it; `softcap` c bends scores s to c · tanh(s / c).
     """
+    attend = (
+        partial(_one_row, scaling=scaling, window=sliding_window)
+        if softcap is None
+        else partial(_one_capped_row, scaling=scaling, window=sliding_window, cap=softcap)
+    )
     if boundaries is None:
-        return _one_row(query, key, value, scaling, sliding_window).transpose(1, 2), None
-    rows = [
-        _one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
-        for a, b in pairwise(boundaries)
-    ]
+        return attend(query, key, value).transpose(1, 2), None
+    rows = [attend(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b]) for a, b in pairwise(boundaries)]
     return torch.cat(rows, dim=2).transpose(1, 2), None
 
 
@@ -50,6 +54,22 @@ def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float, window: 
     queries, keys = query.shape[2], key.shape[2]
     if queries == keys and (window is None or keys <= window):
         return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
-    distance = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)[None, :]
-    seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+    seen = _seen(queries, keys, window)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling, enable_gqa=True)
+
+
+def _one_capped_row(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None, cap: float
+) -> Tensor:
+    """torch's own attention cannot cap; here the scores [heads, T, S] of a row exist, in float32."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    scores = cap * torch.tanh((query @ key.transpose(2, 3)).float() * (scaling / cap))
+    scores = scores.masked_fill(~_seen(query.shape[2], key.shape[2], window), -torch.inf)
+    return torch.softmax(scores, dim=-1).to(value.dtype) @ value
+
+
+def _seen(queries: int, keys: int, window: int | None) -> Tensor:
+    """bool [queries, keys]: which keys each query sees."""
+    distance = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)[None, :]
+    return distance >= 0 if window is None else (distance >= 0) & (distance < window)

@@ -1,122 +1,63 @@
-"""From GGUF metadata to the configuration Transformers' model code runs with.
+"""From the form of a file to the configuration Transformers' model code runs with."""
 
-llama.cpp is the judge of what a file means, so its defaults are used where a key is missing
-(src/models/llama.cpp, src/models/gemma3.cpp and `llama_hparams` of llama.cpp).
-"""
-
-from dataclasses import dataclass
 from typing import Any
 
-from transformers import Gemma3TextConfig, LlamaConfig, PreTrainedConfig
+import transformers
+from transformers import PreTrainedConfig
 
-from llmlora.errors import GgufError, NotTrainable, UnsupportedArchitecture
-from llmlora.gguf.architectures import ARCHITECTURES, TOKEN_EMBEDDING, Architecture
-from llmlora.gguf.reader import GgufFile
-
-GEMMA3_LOCAL_ROPE_BASE = 10_000.0
-GEMMA3_27B_LAYERS = 62
+from llmlora.model.form import FULL, Form
 
 
-@dataclass(frozen=True)
-class Keys:
-    """The metadata of one architecture: `keys.get("block_count")` reads `llama.block_count`."""
-
-    file: GgufFile
-    architecture: Architecture
-
-    def need(self, key: str) -> Any:
-        """The value of a key that must be there.
-
-        Raises:
-            GgufError: it is not.
-        """
-        value = self.get(key)
-        if value is None:
-            raise GgufError(self.file.path, f"the key {self.architecture.name}.{key} is missing")
-        return value
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self.file.metadata.get(f"{self.architecture.name}.{key}", default)
+def model_class(form: Form) -> Any:
+    """Transformers' class for the form's architecture."""
+    return getattr(transformers, form.architecture.model)
 
 
-def architecture_of(file: GgufFile) -> Architecture:
-    """The architecture a file names.
+def config_of(form: Form) -> PreTrainedConfig:
+    """The Transformers configuration of a form.
 
-    Raises:
-        UnsupportedArchitecture: one that cannot be trained.
+    RoPE is told in its plain form: `model.rotary` computes it, and takes the place of Transformers' own.
     """
-    name = str(file.metadata.get("general.architecture", "none"))
-    if name not in ARCHITECTURES:
-        raise UnsupportedArchitecture(name, sorted(ARCHITECTURES))
-    return ARCHITECTURES[name]
-
-
-def config_of(file: GgufFile) -> PreTrainedConfig:
-    """The Transformers configuration of a GGUF file.
-
-    Raises:
-        GgufError: a needed key is missing or impossible.
-        NotTrainable: mixture of experts, or a form of RoPE that is not reproduced exactly.
-        UnsupportedArchitecture: see `architecture_of`.
-    """
-    keys = Keys(file, architecture_of(file))
-    if keys.get("expert_count", 0):
-        raise NotTrainable(str(file.path), "mixture-of-experts layers cannot be trained yet")
-    builders = {"llama": _llama, "gemma3": _gemma3}
-    try:
-        return builders[keys.architecture.name](keys)
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise GgufError(file.path, f"impossible metadata: {error}") from None
-
-
-def _common(keys: Keys) -> dict[str, Any]:
-    heads = int(keys.need("attention.head_count"))
-    hidden = int(keys.need("embedding_length"))
-    return {
-        "vocab_size": keys.file.tensors[TOKEN_EMBEDDING].shape[0],
-        "hidden_size": hidden,
-        "intermediate_size": int(keys.need("feed_forward_length")),
-        "num_hidden_layers": int(keys.need("block_count")),
-        "num_attention_heads": heads,
-        "num_key_value_heads": int(keys.get("attention.head_count_kv", heads)),
-        "head_dim": int(keys.get("attention.key_length", hidden // heads)),
-        "max_position_embeddings": int(keys.need("context_length")),
-        "rms_norm_eps": float(keys.get("attention.layer_norm_rms_epsilon", 1e-6)),
+    architecture = form.architecture
+    values: dict[str, Any] = {
+        "vocab_size": form.vocabulary,
+        "hidden_size": form.hidden,
+        "intermediate_size": form.intermediate,
+        "num_hidden_layers": form.layers,
+        "num_attention_heads": form.heads,
+        "num_key_value_heads": form.key_value_heads,
+        "head_dim": form.head_dim,
+        "max_position_embeddings": form.context,
+        "attention_dropout": 0.0,
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")),  # the tokenizer's affair
         "tie_word_embeddings": True,  # the loader puts the head in place itself, tied or not
         "use_cache": False,
+        "rope_parameters": _rope(form),
+        **form.numbers,
+        **architecture.fixed,
     }
+    if architecture.windows is not None:
+        # Transformers wants a window even where no layer has one
+        values |= {"sliding_window": form.window or form.context, "layer_types": list(form.layer_types)}
+    if architecture.scores_by_hidden:
+        wide = form.layers == architecture.scores_by_hidden
+        values["query_pre_attn_scalar"] = form.hidden // form.heads if wide else form.head_dim
+    if values.get("attention_multiplier") == 0:  # granite without the key: as everywhere else
+        values["attention_multiplier"] = form.head_dim**-0.5
+    for off_at_zero in ("final_logit_softcapping", "attn_logit_softcapping"):
+        if values.get(off_at_zero) == 0:
+            values[off_at_zero] = None
+    config: PreTrainedConfig = model_class(form).config_class(**values)
+    if form.temperature is not None:  # Transformers checks the keys of RoPE when it is made, and knows not these
+        temperature = {"llama_4_scaling_beta": form.temperature}
+        config.rope_parameters |= temperature | {"original_max_position_embeddings": form.original_context}
+    return config
 
 
-def _llama(keys: Keys) -> LlamaConfig:
-    common = _common(keys)
-    rotated = int(keys.get("rope.dimension_count", common["head_dim"]))
-    if rotated != common["head_dim"]:
-        raise NotTrainable(str(keys.file.path), f"RoPE turns {rotated} of {common['head_dim']} numbers a head")
-    return LlamaConfig(**common, rope_parameters=_rope(keys, float(keys.get("rope.freq_base", 10_000.0))))
-
-
-def _gemma3(keys: Keys) -> Gemma3TextConfig:
-    common = _common(keys)
-    # 27B alone scales attention by the width of a head as if heads filled the hidden state
-    wide = common["num_hidden_layers"] == GEMMA3_27B_LAYERS
-    scalar = common["hidden_size"] // common["num_attention_heads"] if wide else common["head_dim"]
-    base = float(keys.get("rope.freq_base", keys.get("rope.global.freq_base", 1_000_000.0)))
-    return Gemma3TextConfig(
-        **common,
-        query_pre_attn_scalar=scalar,
-        sliding_window=int(keys.get("attention.sliding_window", 1024)),
-        rope_parameters={
-            "full_attention": _rope(keys, base),
-            "sliding_attention": {"rope_type": "default", "rope_theta": GEMMA3_LOCAL_ROPE_BASE},
-        },
-    )
-
-
-def _rope(keys: Keys, base: float) -> dict[str, Any]:
-    kind = str(keys.get("rope.scaling.type", "none"))
-    factor = float(keys.get("rope.scaling.factor", keys.get("rope.scale_linear", 1.0)) or 1.0)
-    if kind in ("none", "linear") and factor == 1.0:
-        return {"rope_type": "default", "rope_theta": base}
-    if kind in ("none", "linear"):
-        return {"rope_type": "linear", "rope_theta": base, "factor": factor}
-    raise NotTrainable(str(keys.file.path), f"RoPE scaling “{kind}” is not reproduced yet")
+def _rope(form: Form) -> dict[str, Any]:
+    plain = {name: {"rope_type": "default", "rope_theta": one.base} for name, one in form.rotations.items()}
+    windows = form.architecture.windows
+    if windows is not None and windows.rope != "shared":
+        return plain
+    partial = {"partial_rotary_factor": form.rotated / form.head_dim} if form.architecture.partial_rotary else {}
+    return plain[FULL] | partial

@@ -9,23 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.data.template import TEMPLATE_KEY, choose_template
-from llmlora.errors import (
-    GgufError,
-    LlmloraError,
-    NotTrainable,
-    UnsupportedArchitecture,
-    UnsupportedTensorType,
-)
-from llmlora.gguf.architectures import ARCHITECTURES, OUTPUT_NORM, TOKEN_EMBEDDING, Architecture
+from llmlora.errors import GgufError, LlmloraError, NotTrainable, UnsupportedArchitecture, UnsupportedTensorType
+from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile, TensorInfo
 from llmlora.kernels.types import SUPPORTED
+from llmlora.model.form import printable, read_form
 from llmlora.model.source import Base, list_names, resolve
 from llmlora.paths import Home
 from llmlora.text.catalogue import Language
-
-MAX_LAYERS = 1024
-OTHER_SENSES = ("v.", "mm.", "a.")  # tensors of images and sound that Ollama keeps in one file with the text
-NEEDED = ("context_length", "embedding_length", "feed_forward_length", "attention.head_count")
 
 
 @dataclass(frozen=True)
@@ -105,22 +96,18 @@ def describe_all(home: Home, stores: Sequence[Path]) -> Iterator[Description]:
 
 def obstacle_of(name: str, file: GgufFile) -> LlmloraError | None:
     """The first reason why this file cannot be trained, as the error that training would raise."""
-    if (kind := file.metadata.get("general.type", "model")) != "model":
-        return NotTrainable(name, f"it is of type {_text(kind)}, not a model")
-    architecture = ARCHITECTURES.get(_text(file.metadata.get("general.architecture")) or "")
-    if architecture is None:
-        found = _text(file.metadata.get("general.architecture")) or "none"
-        return UnsupportedArchitecture(found, sorted(ARCHITECTURES))
-    if reason := _unusual_form(architecture, file):
-        return NotTrainable(name, reason)
-    if problem := _incomplete(architecture, file):
-        return GgufError(file.path, problem)
+    try:
+        read_form(file)
+    except NotTrainable as error:
+        return NotTrainable(name, error.reason)
+    except (GgufError, UnsupportedArchitecture) as error:
+        return error
     return _unsupported_type(file)
 
 
 def _describe(base: Base, file: GgufFile) -> Description:
     metadata = file.metadata
-    architecture = _text(metadata.get("general.architecture"))
+    architecture = printable(metadata.get("general.architecture"))
     return Description(
         name=base.name,
         obstacle=obstacle_of(base.name, file),
@@ -131,7 +118,7 @@ def _describe(base: Base, file: GgufFile) -> Description:
         parameters=sum(prod(info.shape) for info in file.tensors.values()),
         tensor_types=_tensor_types(file),
         context_length=_number(metadata.get(f"{architecture}.context_length")),
-        license=base.license or _text(metadata.get("general.license")),
+        license=base.license or printable(metadata.get("general.license")),
         tokenizer=_tokenizer(file),
         chat_template=template_source(file),
     )
@@ -139,9 +126,9 @@ def _describe(base: Base, file: GgufFile) -> Description:
 
 def template_source(file: GgufFile) -> str | None:
     """Where the chat template comes from: the file itself, the documentation of its family, or nowhere."""
-    if _text(file.metadata.get(TEMPLATE_KEY)):
+    if printable(file.metadata.get(TEMPLATE_KEY)):
         return "model"
-    if _text(file.metadata.get("general.architecture")) not in ARCHITECTURES:
+    if printable(file.metadata.get("general.architecture")) not in ARCHITECTURES:
         return None
     try:
         return f"family: {choose_template(file).name}"
@@ -153,8 +140,8 @@ def _tokenizer(file: GgufFile) -> Tokenizer | None:
     if "tokenizer.ggml.tokens" not in file.metadata:
         return None
     return Tokenizer(
-        _text(file.metadata.get("tokenizer.ggml.model")),
-        _text(file.metadata.get("tokenizer.ggml.pre")),
+        printable(file.metadata.get("tokenizer.ggml.model")),
+        printable(file.metadata.get("tokenizer.ggml.pre")),
         file.metadata.length("tokenizer.ggml.tokens"),
     )
 
@@ -167,46 +154,9 @@ def _tensor_types(file: GgufFile) -> tuple[TensorCount, ...]:
     return tuple(TensorCount(kind, tensors[kind], size) for kind, size in sizes.most_common())
 
 
-def _unusual_form(architecture: Architecture, file: GgufFile) -> str | None:
-    if _number(file.metadata.get("split.count")) not in (None, 0, 1):
-        return "it is one part of a split model; join the parts with llama-gguf-split first"
-    if _number(file.metadata.get(f"{architecture.name}.expert_count")):
-        return "mixture-of-experts layers cannot be trained yet"
-    if any(name.startswith(OTHER_SENSES) for name in file.tensors):
-        return "it also sees or hears (its file holds image or sound tensors), which cannot be trained yet"
-    if "tokenizer.ggml.tokens" not in file.metadata:
-        return "its file holds no tokenizer"
-    return None
-
-
-def _incomplete(architecture: Architecture, file: GgufFile) -> str | None:
-    layers = _number(file.metadata.get(f"{architecture.name}.block_count"))
-    if layers is None or not 0 < layers <= MAX_LAYERS:
-        return f"{architecture.name}.block_count is not between 1 and {MAX_LAYERS}"
-    for key in NEEDED:
-        if not _number(file.metadata.get(f"{architecture.name}.{key}")):
-            return f"the key {architecture.name}.{key} is missing or not a number"
-    missing = [name for name in _needed_tensors(architecture, layers) if name not in file.tensors]
-    if missing:
-        return f"tensor {missing[0]} is missing" + (f", and {len(missing) - 1} more" if missing[1:] else "")
-    return None
-
-
-def _needed_tensors(architecture: Architecture, layers: int) -> Iterator[str]:
-    yield from (TOKEN_EMBEDDING, OUTPUT_NORM)
-    stems = [linear.tensor for linear in architecture.linears] + [tensor for tensor, _ in architecture.norms]
-    for layer in range(layers):
-        yield from (f"{stem.format(layer)}.weight" for stem in stems)
-
-
 def _unsupported_type(file: GgufFile) -> UnsupportedTensorType | None:
     odd: TensorInfo | None = next((info for info in file.tensors.values() if info.kind.name not in SUPPORTED), None)
     return UnsupportedTensorType(odd.name, odd.kind.name, SUPPORTED) if odd else None
-
-
-def _text(value: Any) -> str | None:
-    """A short string safe to print: no control characters, no half characters."""
-    return "".join(sign for sign in value[:120] if sign.isprintable()) if isinstance(value, str) else None
 
 
 def _number(value: Any) -> int | None:

@@ -10,35 +10,18 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.models.gemma3.modeling_gemma3 import Gemma3RotaryEmbedding
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from llmlora.errors import GgufError, UnsupportedTensorType
-from llmlora.gguf.architectures import (
-    OUTPUT,
-    OUTPUT_NORM,
-    ROPE_FREQUENCIES,
-    TOKEN_EMBEDDING,
-    Architecture,
-    Linear,
-    stored_rows,
-)
+from llmlora.gguf.architectures import OUTPUT, OUTPUT_NORM, TOKEN_EMBEDDING, Architecture, Linear, stored_rows
 from llmlora.gguf.reader import GgufFile
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.kernels.types import SUPPORTED
 from llmlora.model import attention
-from llmlora.model.config import architecture_of, config_of
-from llmlora.model.packed import PackedEmbedding, PackedLinear
-
-MODELS = {"llama": LlamaForCausalLM, "gemma3": Gemma3ForCausalLM}
+from llmlora.model.config import config_of, model_class
+from llmlora.model.form import Form, read_form
+from llmlora.model.packed import PackedEmbedding, PackedHead, PackedLinear
+from llmlora.model.rotary import Rotary
 
 
 def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
@@ -50,28 +33,24 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
         GgufError: a tensor is missing or has another shape than the metadata says.
         UnsupportedArchitecture, UnsupportedTensorType, NotTrainable: the file cannot be trained.
     """
-    architecture, config = architecture_of(file), config_of(file)
+    form = read_form(file)
+    architecture, config = form.architecture, config_of(form)
     attention.register()
     config._attn_implementation = attention.NAME
     with torch.device("meta"):
-        model: PreTrainedModel = MODELS[architecture.name](config)
+        model: PreTrainedModel = model_class(form)(config)
     reader = _Reader(file, config)
     _put_embeddings(model, reader, dtype)
-    for layer in range(config.num_hidden_layers):
+    for layer in range(form.layers):
         for linear in architecture.linears:
             model.set_submodule(linear.module.format(layer), reader.linear(model, linear, layer), strict=True)
         for tensor, module in architecture.norms:
-            _put_norm(model, module.format(layer), reader, tensor.format(layer) + ".weight", architecture, dtype)
-    _put_norm(model, "model.norm", reader, OUTPUT_NORM, architecture, dtype)
-    model.model.rotary_emb = _rotary(config, reader)
+            _put_norm(model.get_submodule(module.format(layer)), reader, tensor.format(layer), architecture, dtype)
+    _put_norm(model.model.norm, reader, OUTPUT_NORM.removesuffix(".weight"), architecture, dtype)
+    model.model.rotary_emb = _rotary(form, reader)
     model.config.dtype = dtype
     model.train(False)
     return model
-
-
-def linear_targets(architecture: Architecture) -> list[str]:
-    """The short names LoRA can be put on, in the order of a block."""
-    return [linear.target for linear in architecture.linears]
 
 
 class _Reader:
@@ -108,30 +87,28 @@ class _Reader:
 
 
 def _put_embeddings(model: PreTrainedModel, reader: _Reader, dtype: torch.dtype) -> None:
-    shape = (model.config.vocab_size, model.config.hidden_size)
+    config = model.config
+    shape = (config.vocab_size, config.hidden_size)
     embedding = reader.matrix(TOKEN_EMBEDDING, shape)
-    scale = model.config.hidden_size**0.5 if isinstance(model, Gemma3ForCausalLM) else 1.0
+    # Gemma's embedding scales what it gives; others are scaled by the model, or not at all
+    scale = getattr(model.model.embed_tokens, "scalar_embed_scale", 1.0)
     model.model.embed_tokens = PackedEmbedding(embedding, scale, dtype)
-    untied = OUTPUT in reader.file.tensors
-    model.lm_head = PackedLinear(reader.matrix(OUTPUT, shape) if untied else embedding)
+    matrix = reader.matrix(OUTPUT, shape) if OUTPUT in reader.file.tensors else embedding
+    multiplier = getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
+    model.lm_head = PackedHead(matrix, multiplier, getattr(config, "final_logit_softcapping", None))
 
 
-def _put_norm(
-    model: nn.Module, module: str, reader: _Reader, tensor: str, architecture: Architecture, dtype: torch.dtype
-) -> None:
-    norm = model.get_submodule(module)
-    weight = reader.vector(tensor, cast(Tensor, norm.weight).numel()) - architecture.norm_offset
+def _put_norm(norm: nn.Module, reader: _Reader, tensor: str, architecture: Architecture, dtype: torch.dtype) -> None:
+    size = cast(Tensor, norm.weight).numel()
+    weight = reader.vector(f"{tensor}.weight", size) - architecture.norm_offset
     norm.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+    if architecture.norm_bias:
+        norm.bias = nn.Parameter(reader.vector(f"{tensor}.bias", size).to(dtype), requires_grad=False)
 
 
-def _rotary(config: PreTrainedConfig, reader: _Reader) -> nn.Module:
-    if isinstance(config, Gemma3TextConfig):
-        return Gemma3RotaryEmbedding(config)
-    rotary = LlamaRotaryEmbedding(cast(LlamaConfig, config))
-    if ROPE_FREQUENCIES in reader.file.tensors:
-        # Llama 3.1 and later: the converter baked the per-frequency scaling into divisors
-        rotary.inv_freq.div_(reader.vector(ROPE_FREQUENCIES, rotary.inv_freq.numel()))
-    return rotary
+def _rotary(form: Form, reader: _Reader) -> Rotary:
+    name = form.architecture.rope_factors
+    return Rotary(form, reader.vector(name, form.rotated // 2) if name in reader.file.tensors else None)
 
 
 def _row_order(linear: Linear, config: PreTrainedConfig) -> np.ndarray | None:

@@ -29,6 +29,24 @@ class PackedLinear(nn.Module):
         return packed_linear(x, self.matrix, bias)
 
 
+class PackedHead(PackedLinear):
+    """The layer before the vocabulary.
+
+    Transformers' models scale and cap what it gives; whoever calls the layer alone asks for `logits`.
+    """
+
+    def __init__(self, matrix: PackedMatrix, multiplier: float = 1.0, cap: float | None = None) -> None:
+        super().__init__(matrix)
+        self.multiplier, self.cap = multiplier, cap
+
+    def logits(self, states: Tensor) -> Tensor:
+        """states [..., hidden] → float32 [..., vocabulary], scaled and softly capped as the architecture has it."""
+        values = self(states).float()
+        if self.multiplier != 1.0:
+            values = values * self.multiplier
+        return values if self.cap is None else self.cap * torch.tanh(values / self.cap)
+
+
 class PackedEmbedding(nn.Module):
     """Rows of a packed matrix by token id, times `scale` in float32, rounded once to `dtype`."""
 

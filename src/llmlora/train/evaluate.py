@@ -15,7 +15,7 @@ def batch_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Sum of the losses of a packed batch's supervised tokens, a float32 scalar."""
     hidden = hidden_states(model, batch)
     targets = hidden[torch.from_numpy(batch.labels_index)]
-    return supervised_loss(targets, model.lm_head.matrix, torch.from_numpy(batch.labels))
+    return supervised_loss(targets, model.lm_head, torch.from_numpy(batch.labels))
 
 
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -52,7 +52,7 @@ def greedy_answer(model: PreTrainedModel, prompt: Sequence[int], stop: frozenset
     ids = torch.tensor([list(prompt)])
     while len(answer) < most:
         states = model.model(input_ids=ids, cache=cache, use_cache=True).last_hidden_state
-        token = int(model.lm_head(states[0, -1:]).argmax())
+        token = int(model.lm_head.logits(states[0, -1:]).argmax())
         if token in stop:
             break
         answer.append(token)

@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmlora.kernels.dequantise import PackedMatrix
-from llmlora.kernels.linear import packed_linear
+from llmlora.model.packed import PackedHead
 from llmlora.plan import HEAD_BYTES
 
-# logits in the compute type and in float32, and the gradient of both
+# logits in the compute type and in float32, and the gradient of both; a scaled or capped head keeps one more of each
 BYTES_PER_LOGIT = 12
 
 
-def supervised_loss(hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tensor:
+def supervised_loss(hidden: Tensor, head: PackedHead, labels: Tensor) -> Tensor:
     """Sum over positions of the cross-entropy, in nats.
 
-    hidden [positions, hidden_size], head [vocabulary, hidden_size], labels int64 [positions] → float32 scalar.
+    hidden [positions, hidden_size], labels int64 [positions] → float32 scalar.
     """
     loss: Tensor = _SupervisedLoss.apply(hidden, head, labels)  # type: ignore[no-untyped-call]
     return loss
@@ -30,15 +29,15 @@ def supervised_loss(hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tenso
 
 class _SupervisedLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: PackedMatrix, labels: Tensor) -> Tensor:
-        chunk = max(1, HEAD_BYTES // (head.shape[0] * BYTES_PER_LOGIT))
+    def forward(ctx: Any, hidden: Tensor, head: PackedHead, labels: Tensor) -> Tensor:
+        chunk = max(1, HEAD_BYTES // (head.outfeatures * BYTES_PER_LOGIT))
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32)
         for start in range(0, len(labels), chunk):
             part = slice(start, start + chunk)
             rows = hidden[part].detach().requires_grad_(gradient is not None)
             with torch.set_grad_enabled(gradient is not None):
-                loss = F.cross_entropy(packed_linear(rows, head).float(), labels[part], reduction="sum")
+                loss = F.cross_entropy(head.logits(rows), labels[part], reduction="sum")
             if gradient is not None:
                 (gradient[part],) = torch.autograd.grad(loss, rows)
             total += loss.detach()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from llmlora.data.conversation import Turn
 from llmlora.data.examples import Example, fingerprint, make_examples
@@ -24,9 +24,9 @@ from llmlora.data.template import ChatTemplate, choose_template
 from llmlora.data.tokenizer import Tokenizer, load_tokenizer
 from llmlora.errors import InvalidRecipe, NothingToTrain, RunChanged
 from llmlora.gguf.reader import GgufFile
-from llmlora.model.config import architecture_of, config_of
 from llmlora.model.device import DTYPES, probe_machine
-from llmlora.model.load import linear_targets, load_model
+from llmlora.model.form import Form, read_form
+from llmlora.model.load import load_model
 from llmlora.model.lora import add_lora, targets_of, total_parameters, trainable
 from llmlora.model.source import Base, resolve, verify
 from llmlora.paths import Home
@@ -119,9 +119,9 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     """
     base = resolve(recipe.model, home, stores)
     file = GgufFile(base.path)
-    config, architecture = config_of(file), architecture_of(file)
-    targets = targets_of(recipe, linear_targets(architecture))
-    recipe = resolve_recipe(recipe, base, config)
+    form = read_form(file)
+    targets = targets_of(recipe, form.architecture.targets)
+    recipe = resolve_recipe(recipe, base, form)
     template, tokenizer = choose_template(file), load_tokenizer(file)
     examples, prompts = _tokenise(recipe, template, tokenizer)
     usable = [example for example in examples if example.usable]
@@ -135,7 +135,7 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
         template=template,
         tokenizer=tokenizer,
         targets=targets,
-        shape=shape_of(config, recipe, targets, base.path.stat().st_size),
+        shape=shape_of(form, recipe, targets, file),
         train=train,
         held_out=held_out,
         skipped_rows=len(examples) - len(usable),
@@ -184,49 +184,37 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def resolve_recipe(recipe: Recipe, base: Base, config: PreTrainedConfig) -> Recipe:
+def resolve_recipe(recipe: Recipe, base: Base, form: Form) -> Recipe:
     """Fill in what the recipe leaves to a rule, and make names and paths independent of where it was started.
 
     Raises:
         InvalidRecipe: max_length is beyond the model's context.
     """
-    if recipe.max_length > config.max_position_embeddings:
-        context = config.max_position_embeddings
-        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {context}"])
+    if recipe.max_length > form.context:
+        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {form.context}"])
     resolved: dict[str, Any] = {
         "model": base.name,
         "data": tuple(str(Path(path).expanduser().absolute()) for path in recipe.data),
         "alpha": recipe.scale_alpha,
-        "learning_rate": recipe.learning_rate or learning_rate_for(config.hidden_size),
+        "learning_rate": recipe.learning_rate or learning_rate_for(form.hidden),
     }
     return recipe.model_copy(update=resolved)
 
 
-def shape_of(config: PreTrainedConfig, recipe: Recipe, targets: list[str], file_bytes: int) -> Shape:
+def shape_of(form: Form, recipe: Recipe, targets: list[str], file: GgufFile) -> Shape:
     """The sizes the plan computes with."""
-    hidden, wide = config.hidden_size, config.intermediate_size
-    query, key_value = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    sizes = {
-        "q_proj": (hidden, query),
-        "k_proj": (hidden, key_value),
-        "v_proj": (hidden, key_value),
-        "o_proj": (query, hidden),
-        "gate_proj": (hidden, wide),
-        "up_proj": (hidden, wide),
-        "down_proj": (wide, hidden),
-    }
-    layers = config.num_hidden_layers
+    linears = {one.target: file.tensors[f"{one.tensor.format(0)}.weight"].shape for one in form.architecture.linears}
     return Shape(
-        layers=layers,
-        hidden=hidden,
-        intermediate=wide,
-        query=query,
-        key_value=key_value,
-        vocabulary=config.vocab_size,
-        body_parameters=layers * sum(rows * columns for rows, columns in sizes.values()),
-        adapter_parameters=layers * recipe.rank * sum(sum(sizes[target]) for target in targets),
+        layers=form.layers,
+        hidden=form.hidden,
+        intermediate=form.intermediate,
+        query=form.heads * form.head_dim,
+        key_value=form.key_value_heads * form.head_dim,
+        vocabulary=form.vocabulary,
+        body_parameters=form.layers * sum(rows * columns for rows, columns in linears.values()),
+        adapter_parameters=form.layers * recipe.rank * sum(sum(linears[target]) for target in targets),
         targets=len(targets),
-        file_bytes=file_bytes,
+        file_bytes=file.path.stat().st_size,
     )
 
 
