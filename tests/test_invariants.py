@@ -17,7 +17,9 @@ from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.model.config import config_of, model_class
 from llmlora.model.form import read_form
 from llmlora.model.load import load_model
+from llmlora.model.lora import add_lora, save_adapter, trainable
 from llmlora.model.packed import PackedEmbedding, PackedLinear
+from llmlora.recipe import make_recipe
 from llmlora.train.evaluate import batch_loss, hidden_states
 from llmlora.train.run import resume, train
 from tests.small_run import EXACT, ROUNDED, adapter_bytes, events, home, on_machine, small_recipe
@@ -118,6 +120,24 @@ def test_peft_reads_the_artefact_onto_the_twin_and_computes_the_same(
     tuned, base = theirs(input_ids=ids).logits, dense_twin(prepared.file)(input_ids=ids).logits
     torch.testing.assert_close(ours(input_ids=ids).logits, tuned, rtol=1e-3, atol=1e-3)
     assert (tuned - base).abs().max() > 0.1  # the adapter does something
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_peft_computes_what_we_do_whatever_the_architecture(tmp_path: Path, architecture: str):
+    ids, recipe = torch.arange(3, 40)[None], make_recipe({"model": "-", "data": "-", "rank": 3, "dropout": 0})
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture)) as file:
+        base = load_model(file, torch.float32)
+        adapted = add_lora(base, recipe, ARCHITECTURES[architecture].targets).train(False)
+        for weight in trainable(adapted).values():
+            nn.init.normal_(weight, std=0.1)
+        save_adapter(adapted, tmp_path)
+        twin = dense_twin(file)
+        plain = twin(input_ids=ids).logits
+
+        theirs = PeftModel.from_pretrained(twin, tmp_path)(input_ids=ids).logits
+
+        torch.testing.assert_close(base(input_ids=ids).logits, theirs, rtol=1e-3, atol=1e-3)
+        assert (theirs - plain).abs().max() > 0.1  # the adapter does something
 
 
 def test_accumulation_equals_a_big_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

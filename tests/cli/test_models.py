@@ -57,6 +57,7 @@ def test_show_tells_every_fact(store: OllamaStore) -> None:
         f"gpt2 / gpt-2, {VOCABULARY} tokens",
         "Q8_0 × 15",
         "F32 × 5",
+        "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
     ):
         assert words in result.stdout
     assert "[red]MIT" in result.stdout  # printed, not obeyed

@@ -69,7 +69,9 @@ def test_a_byte_that_is_no_token_parts_its_neighbours_as_in_llama_cpp(smollm2, s
     assert differences(smollm2_path, texts, smollm2) == []
 
 
-@pytest.mark.parametrize("rule", ["gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken", "default"])
+@pytest.mark.parametrize(
+    "rule", ["gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken", "gpt-4o", "glm4", "default"]
+)
 def test_every_rule_for_words_is_llama_cpps(rule, smollm2, tmp_path):
     known = smollm2.vocabulary
     more = {"merges": known.merges, "bos_token_id": 3, "eos_token_id": 2, "pre": rule}

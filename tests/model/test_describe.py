@@ -104,6 +104,12 @@ REFUSED: list[tuple[str, type, str, dict[str, Any]]] = [
         {"keys": (("llama.block_count", UINT32, 3),)},
     ),
     ("a tensor", GgufError, "tensor output_norm.weight is missing", {"drop": ("output_norm.weight",)}),
+    (
+        "a tensor too many",
+        NotTrainable,
+        "blk.0.attn_q.scale is not one that llama is known",
+        {"add": (vision("blk.0.attn_q.scale"),)},
+    ),
     ("type", UnsupportedTensorType, "IQ4_XS", {"add": (odd("blk.0.attn_q.weight"),), "drop": ("blk.0.attn_q.weight",)}),
 ]
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmlora.errors import StoreUnreadable
+from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.model.describe import Description, Tokenizer, describe, describe_all, reason_of
 from llmlora.model.source import resolve
 from llmlora.ollama.store import names
@@ -118,6 +119,7 @@ def _facts(one: Description, language: Language) -> list[tuple[str, str]]:
         ("chat_template", readable_template(one.chat_template, language)),
         ("license", one.license or "–"),
         ("trainable", readable_verdict(one, language)),
+        ("targets", ", ".join(ARCHITECTURES[one.architecture].targets) if one.trainable and one.architecture else "–"),
     ]
 
 

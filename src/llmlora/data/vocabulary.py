@@ -31,6 +31,7 @@ _REST = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _LATER = _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|" + _REST
 _UPPER, _LOWER = r"(?:(?=\p{L})[^a-z])", r"(?:(?=\p{L})[^A-Z])"
 _CASED = rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
+_CASED_CONTRACTED = _CASED.replace("|", rf"(?:{_CONTRACTIONS})?|") + rf"(?:{_CONTRACTIONS})?"
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,17 @@ _BY_NAME = (
         Splitting((_LATER % r"\p{N}{1,3}",), keeps_words=True, add_bos=True),
         "llama3 llama-v3 llama-bpe falcon3 midm-2.0",
     ),
-    (Splitting((_LATER % r"\p{N}{1,3}",)), "dbrx smaug-bpe"),
+    (Splitting((_LATER % r"\p{N}{1,3}",)), "dbrx smaug-bpe chatglm-bpe"),
     (Splitting((_LATER % r"\p{N}",)), "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan"),
     (
         Splitting((_CASED + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + _REST,), keeps_words=True, add_bos=True),
         "tekken",
     ),
+    (
+        Splitting((_CASED_CONTRACTED + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + _REST,)),
+        "gpt-4o llama4 kanana2",
+    ),
+    (Splitting((_LATER % r"\p{N}{1,3}",), keeps_words=True), "glm4"),
     (Splitting((r"[\p{P}$+<=>^~|]+", _WORDS, r"\p{N}+", "[0-9][0-9][0-9]")), "default"),
 )
 SPLITTINGS = {name: splitting for splitting, names in _BY_NAME for name in names.split()}

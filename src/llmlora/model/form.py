@@ -57,6 +57,14 @@ class Keys:
     def get(self, key: str, default: Any = None) -> Any:
         return self.file.metadata.get(f"{self.architecture.name}.{key}", default)
 
+    def plain(self, key: str, default: Any = None) -> Any:
+        """A value that is not an array.
+
+        Raises:
+            GgufError: it is one.
+        """
+        return _plain(self.file, f"{self.architecture.name}.{key}", default)
+
     def size(self, key: str, default: int | None = None) -> int:
         """A positive whole number.
 
@@ -112,8 +120,9 @@ def architecture_of(file: GgufFile) -> Architecture:
 
     Raises:
         UnsupportedArchitecture: one that cannot be trained.
+        GgufError: something else stands in its place.
     """
-    name = file.metadata.get("general.architecture")
+    name = _plain(file, "general.architecture")
     if name not in ARCHITECTURES:
         raise UnsupportedArchitecture(printable(name) or "none", sorted(ARCHITECTURES))
     return ARCHITECTURES[name]
@@ -124,6 +133,13 @@ def printable(value: Any) -> str | None:
     return "".join(sign for sign in value[:120] if sign.isprintable()) if isinstance(value, str) else None
 
 
+def _plain(file: GgufFile, key: str, default: Any = None) -> Any:
+    value = file.metadata.get(key, default)
+    if isinstance(value, list | np.ndarray):
+        raise GgufError(file.path, f"the key {key} is an array")
+    return value
+
+
 def read_form(file: GgufFile) -> Form:
     """The form of a file's model.
 
@@ -132,7 +148,7 @@ def read_form(file: GgufFile) -> Form:
         GgufError: a key or a tensor is missing, or impossible.
         NotTrainable: experts, other senses, parts of a split file, or a way of computing that is not reproduced.
     """
-    if (kind := file.metadata.get("general.type", "model")) != "model":
+    if (kind := _plain(file, "general.type", "model")) != "model":
         raise NotTrainable(str(file.path), f"it is of type {printable(kind)}, not a model")
     keys = Keys(file, architecture_of(file))
     _check_kind(keys)
@@ -147,11 +163,14 @@ def read_form(file: GgufFile) -> Form:
 def _form(keys: Keys, layers: int) -> Form:
     architecture = keys.architecture
     hidden, heads = keys.size("embedding_length"), keys.size("attention.head_count")
+    key_value_heads = keys.size("attention.head_count_kv", heads)
+    if hidden % heads or heads % key_value_heads:
+        raise GgufError(keys.file.path, f"{hidden} numbers, {heads} heads and {key_value_heads} for keys do not divide")
     head_dim = keys.size("attention.key_length", hidden // heads)
     rotated = keys.size("rope.dimension_count", head_dim)
     if rotated % 2 or rotated > head_dim or (rotated < head_dim and not architecture.partial_rotary):
         raise keys.refuse(f"RoPE turns {rotated} of {head_dim} numbers a head")
-    if keys.get("attention.value_length", head_dim) != head_dim:
+    if keys.plain("attention.value_length", head_dim) != head_dim:
         raise keys.refuse("keys and values have heads of different widths")
     context = keys.size("context_length")
     original = keys.size("rope.scaling.original_context_length", context)
@@ -167,7 +186,7 @@ def _form(keys: Keys, layers: int) -> Form:
         intermediate=keys.size("feed_forward_length"),
         layers=layers,
         heads=heads,
-        key_value_heads=keys.size("attention.head_count_kv", heads),
+        key_value_heads=key_value_heads,
         head_dim=head_dim,
         rotated=rotated,
         # beyond the original context the engine takes the long factors for the whole text, its beginning included
@@ -185,7 +204,9 @@ def _window(keys: Keys) -> int | None:
     windows = keys.architecture.windows
     if windows is None:
         return None
-    return keys.get("attention.sliding_window", windows.missing) or None
+    if keys.plain("attention.sliding_window", windows.missing) in (None, 0):
+        return None
+    return keys.size("attention.sliding_window", windows.missing)
 
 
 def _layer_types(keys: Keys, layers: int, window: int | None) -> tuple[str, ...]:
@@ -204,6 +225,8 @@ def _layer_types(keys: Keys, layers: int, window: int | None) -> tuple[str, ...]
 
 def _rotations(keys: Keys, rotated: int, original: int) -> dict[str, Rotation]:
     base = keys.number("rope.freq_base", keys.get("rope.global.freq_base", 10_000.0))
+    if base <= 1:
+        raise GgufError(keys.file.path, f"{keys.architecture.name}.rope.freq_base is not above 1")
     scaling = _scaling(keys, original)
     full = Rotation(base, rotated, scaling)
     windows = keys.architecture.windows
@@ -214,15 +237,17 @@ def _rotations(keys: Keys, rotated: int, original: int) -> dict[str, Rotation]:
         return {FULL: full, SLIDING: Rotation(own, rotated, Scaling(magnitude=scaling.magnitude))}
     if windows.rope == "unscaled":
         return {FULL: full, SLIDING: Rotation(base, rotated, Scaling())}
-    if keys.get("rope.freq_base_swa", base) != base:
+    if keys.plain("rope.freq_base_swa", base) != base:
         raise keys.refuse("its layers with a window are rotated by another base")
     return {FULL: full, SLIDING: full}
 
 
 def _scaling(keys: Keys, original: int) -> Scaling:
-    kind = keys.get("rope.scaling.type", "linear")
+    kind = keys.plain("rope.scaling.type", "linear")
     factor = keys.number("rope.scaling.factor", keys.get("rope.scale_linear", 0.0)) or 1.0
     magnitude = keys.number("rope.scaling.attn_factor", 1.0)
+    if factor < 0:
+        raise GgufError(keys.file.path, f"{keys.architecture.name}.rope.scaling.factor is below 0")
     if kind == "none":
         return Scaling(magnitude=magnitude)
     if kind == "linear":
@@ -243,16 +268,16 @@ def _scaling(keys: Keys, original: int) -> Scaling:
 
 def _check_kind(keys: Keys) -> None:
     metadata, architecture = keys.file.metadata, keys.architecture
-    if metadata.get("split.count", 0) not in (0, 1):
+    if _plain(keys.file, "split.count", 0) not in (0, 1):
         raise keys.refuse("it is one part of a split model; join the parts with llama-gguf-split first")
-    if keys.get("expert_count", 0):
+    if keys.plain("expert_count", 0):
         raise keys.refuse("mixture-of-experts layers cannot be trained yet")
     if any(name.startswith(OTHER_SENSES) for name in keys.file.tensors):
         raise keys.refuse("it also sees or hears (its file holds image or sound tensors), which cannot be trained yet")
     if "tokenizer.ggml.tokens" not in metadata:
         raise keys.refuse("its file holds no tokenizer")
     for key, wanted in {**architecture.only_if, "attention.causal": True}.items():
-        if keys.get(key, wanted) != wanted:
+        if (found := keys.get(key, wanted)) is not wanted and (isinstance(found, np.ndarray) or found != wanted):
             raise keys.refuse(f"its key {architecture.name}.{key} asks for a way of computing that is not reproduced")
     prefix = f"{architecture.name}."
     unknown = [key for key in metadata if key.startswith(f"{prefix}rope.") and key[len(prefix) :] not in ROPE_KEYS]
