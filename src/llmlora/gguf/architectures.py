@@ -122,7 +122,7 @@ _ROWS = (
     Architecture(
         name="llama",
         model="LlamaForCausalLM",
-        examples=("llama3.2", "llama3.1", "mistral", "mistral-nemo", "smollm2", "tinyllama", "deepseek-r1:8b"),
+        examples=("llama3.2", "llama3.1", "mistral", "mistral-nemo", "smollm2", "tinyllama", "deepseek-r1:70b"),
         linears=(*_attention("interleaved"), *_MLP),
         norms=_NORMS,
         rope_factors=ROPE_FREQUENCIES,
@@ -148,7 +148,7 @@ _ROWS = (
     Architecture(
         name="qwen3",
         model="Qwen3ForCausalLM",
-        examples=("qwen3:0.6b", "qwen3:4b", "qwen3:8b", "qwen3:14b", "deepseek-r1:8b-0528-qwen3-q4_K_M"),
+        examples=("qwen3:0.6b", "qwen3:4b", "qwen3:8b", "qwen3:14b", "deepseek-r1:8b"),
         linears=(*_attention(), *_MLP),
         norms=(*_NORMS, *_HEAD_NORMS),
         template="chatml",
@@ -223,7 +223,7 @@ _ROWS = (
     Architecture(
         name="olmo2",
         model="Olmo3ForCausalLM",  # Olmo 2 is Olmo 3 without windows
-        examples=("olmo2", "olmo-3:7b"),
+        examples=("olmo2", "olmo2:13b"),
         linears=(*_attention(), *_MLP),
         norms=(
             ("blk.{}.post_attention_norm", "model.layers.{}.post_attention_layernorm"),
