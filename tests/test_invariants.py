@@ -20,7 +20,7 @@ from llmlora.model.load import load_model
 from llmlora.model.lora import add_lora, save_adapter, trainable
 from llmlora.model.packed import PackedEmbedding, PackedLinear
 from llmlora.recipe import make_recipe
-from llmlora.train.evaluate import batch_loss, hidden_states
+from llmlora.train.evaluate import batch_loss, greedy_answer, hidden_states
 from llmlora.train.run import resume, train
 from tests.small_run import EXACT, ROUNDED, adapter_bytes, events, home, on_machine, small_recipe
 from tests.tiny import tiny_gguf
@@ -138,6 +138,21 @@ def test_peft_computes_what_we_do_whatever_the_architecture(tmp_path: Path, arch
 
         torch.testing.assert_close(base(input_ids=ids).logits, theirs, rtol=1e-3, atol=1e-3)
         assert (theirs - plain).abs().max() > 0.1  # the adapter does something
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_answer_with_a_cache_is_the_one_without(tmp_path: Path, architecture: str):
+    prompt = list(range(40, 60))  # longer than the windows
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture)) as file, torch.no_grad():
+        model = load_model(file, torch.float32)
+
+        answer = greedy_answer(model, prompt, frozenset(), 12)
+
+        ids = [*prompt]
+        for token in answer:
+            logits = model(input_ids=torch.tensor([ids])).logits[0, -1]
+            assert logits.max() - logits[token] < 1e-4
+            ids.append(token)
 
 
 def test_accumulation_equals_a_big_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -29,6 +29,14 @@ def test_given_steps_win_over_epochs():
     assert make_plan(RECIPE.model_copy(update={"steps": 7}), SHAPE, TOKENS, 0, MACHINE).total_steps == 7
 
 
+def test_capped_attention_needs_memory_for_the_scores_of_the_longest_row():
+    plain = make_plan(RECIPE, SHAPE, TOKENS, 0, MACHINE)
+
+    assert (
+        make_plan(RECIPE, replace(SHAPE, capped_heads=8), TOKENS, 0, MACHINE).memory - plain.memory == 16 * 8 * 512**2
+    )
+
+
 def test_less_memory_means_recompute_then_single_rows_then_a_refusal():
     roomy = make_plan(RECIPE, SHAPE, TOKENS, 0, MACHINE)
     tight = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=roomy.memory - 1))

@@ -8,6 +8,8 @@ those of the activations a layer keeps for its backward pass, in numbers per tok
     attention  q, k, v after RoPE and their inputs, output                          4 · q + 4 · kv
     MLP        gate, up, activation, product                                                4 · intermediate
     LoRA       A·x of each target                                                   targets · rank
+
+Capped attention (Gemma 2) besides has the scores of one row at a time, float32: 4 · heads · length².
 """
 
 from dataclasses import asdict, dataclass
@@ -48,6 +50,7 @@ class Shape:
     adapter_parameters: int
     targets: int  # LoRA layers a block
     file_bytes: int
+    capped_heads: int = 0  # whose scores exist as a matrix, because they are softly capped
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, micr
     batch_tokens = min(tokens.longest * micro_batch, max(tokens.total, 1))
     activations = batch_tokens * (per_layer * live_layers + kept) * BYTES[dtype]
     adapter = 16 * shape.adapter_parameters  # float32 weight, gradient and two moments
-    return RUNTIME_BYTES + HEAD_BYTES + shape.file_bytes + adapter + activations
+    scores = 4 * shape.capped_heads * tokens.longest**2 * BYTES["float32"]
+    return RUNTIME_BYTES + HEAD_BYTES + shape.file_bytes + adapter + activations + scores
 
 
 def seconds_needed(shape: Shape, tokens: Tokens, rows: int, machine: Machine, dtype: str, recompute: bool) -> float:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface
+from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
 from llmlora.model.attention import NAME, packed_attention, register
 
@@ -73,6 +74,28 @@ def test_a_row_with_a_cache_sees_the_keys_before_its_queries(queries: int, keys:
     found, _ = packed_attention(nn.Identity(), query, key, value, None, SCALING, sliding_window=window)
 
     torch.testing.assert_close(found, expected.transpose(1, 2), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_capped_scores_are_those_of_gemma2_in_transformers(window: int | None):
+    query, key, value = states(12, 12)
+    seen = torch.ones(12, 12, dtype=torch.bool).tril()
+    seen = seen if window is None else seen.triu(1 - window)
+    layer = nn.Identity().train(False)
+    layer.num_key_value_groups = HEADS // KV_HEADS
+    mask = torch.zeros(12, 12).masked_fill(~seen, -torch.inf)
+    expected, _ = eager_attention_forward(layer, query, key, value, mask, scaling=SCALING, softcap=0.5)
+
+    found, _ = packed_attention(layer, query, key, value, None, SCALING, sliding_window=window, softcap=0.5)
+
+    torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=TOLERANCE)
+    upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    for gradient, wanted in zip(
+        torch.autograd.grad(found, (query, key, value), upstream),
+        torch.autograd.grad(expected, (query, key, value), upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def test_no_row_sees_another():

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
 
 NAME = "llmlora_packed"
@@ -39,11 +40,9 @@ def packed_attention(  # noqa: PLR0913, PLR0917 - Transformers' signature
     before its queries (a cache). Scores are scaled by `scaling`; a `sliding_window` lets a token see itself and the
     `sliding_window - 1` before it; `softcap` c bends scores s to c · tanh(s / c).
     """
-    attend = (
-        partial(_one_row, scaling=scaling, window=sliding_window)
-        if softcap is None
-        else partial(_one_capped_row, scaling=scaling, window=sliding_window, cap=softcap)
-    )
+    attend = partial(_one_row, scaling=scaling, window=sliding_window)
+    if softcap is not None:
+        attend = partial(_recomputed, scaling=scaling, window=sliding_window, cap=softcap)
     if boundaries is None:
         return attend(query, key, value).transpose(1, 2), None
     rows = [attend(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b]) for a, b in pairwise(boundaries)]
@@ -56,6 +55,12 @@ def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float, window: 
         return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
     seen = _seen(queries, keys, window)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling, enable_gqa=True)
+
+
+def _recomputed(query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Tensor:
+    """Nothing of a row's scores is kept for the backward pass: they grow with the square of its length."""
+    row: Tensor = checkpoint(_one_capped_row, query, key, value, use_reentrant=False, preserve_rng_state=False, **how)
+    return row
 
 
 def _one_capped_row(

@@ -215,6 +215,7 @@ def shape_of(form: Form, recipe: Recipe, targets: list[str], file: GgufFile) -> 
         adapter_parameters=form.layers * recipe.rank * sum(sum(linears[target]) for target in targets),
         targets=len(targets),
         file_bytes=file.path.stat().st_size,
+        capped_heads=form.heads if form.numbers.get("attn_logit_softcapping") else 0,
     )
 
 
