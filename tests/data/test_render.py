@@ -58,6 +58,17 @@ def problem_of(source: str, conversation: Conversation = TALK) -> str:
         ("gemma", "<s><start_of_turn>user\nS\n\nq1<end_of_turn>\n", "a1<end_of_turn>"),
         ("llama3", "<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>", "a1<|eot_id|>"),
         ("llama2", "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nq1 [/INST]", " a1 </s>"),
+        ("phi3", "<|system|>\nS<|end|>\n<|user|>\nq1<|end|>\n<|assistant|>\n", "a1<|end|>"),
+        (
+            "granite",
+            "<|start_of_role|>system<|end_of_role|>S<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>q1",
+            "a1<|end_of_text|>",
+        ),
+        (
+            "command-r",
+            "<s><|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>S<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>q1",
+            "a1<|END_OF_TURN_TOKEN|>",
+        ),
     ],
 )
 def test_each_family_trains_every_answer_with_its_end_of_turn(name, start, trained):
@@ -197,7 +208,12 @@ def test_a_looping_child_ends_by_itself_when_its_parent_is_gone():
 
 @pytest.mark.parametrize(
     ("architecture", "own", "origin", "name"),
-    [("llama", "{{ 1 }}", "model", "model"), ("llama", None, "family", "chatml"), ("gemma3", None, "family", "gemma")],
+    [
+        ("llama", "{{ 1 }}", "model", "model"),
+        ("llama", None, "family", "chatml"),
+        ("gemma3", None, "family", "gemma"),
+        ("phi3", None, "family", "phi3"),
+    ],
 )
 def test_the_models_own_template_comes_first_then_its_family(tmp_path, architecture, own, origin, name):
     with GgufFile(tiny_gguf(tmp_path / "m", architecture, template=own)) as file:

@@ -73,7 +73,9 @@ class Architecture:
     rope_layout: Literal["halves", "pairs"] = "halves"  # how Transformers' code expects cos and sin
     only_if: Mapping[str, Any] = field(default_factory=dict)  # keys by which llama.cpp would compute something else
     scores_by_hidden: int = 0  # with so many layers, scores are scaled by hidden / heads instead of a head's width
-    template: str | None = None  # the chat template of the family; None: told by a marker token
+    template: str | None = (
+        None  # of chat, of the family; None: told by a marker token, else one that ends answers with EOS
+    )
 
     @property
     def targets(self) -> list[str]:
@@ -231,7 +233,6 @@ _ROWS = (
             *_HEAD_NORMS,
         ),
         windows=Windows(every=4, missing=None, rope="unscaled"),
-        template="chatml",
     ),
     Architecture(
         name="smollm3",
@@ -255,7 +256,6 @@ _ROWS = (
         norm_bias=True,
         norm_epsilon=Number("norm_epsilon", _LAYER_NORM),
         fixed={"residual_dropout": 0.0, "embedding_dropout": 0.0},
-        template="chatml",
     ),
     Architecture(
         name="command-r",
@@ -293,7 +293,6 @@ _ROWS = (
         ),
         partial_rotary=True,
         only_if={"rope.dimension_sections": None, "nextn_predict_layers": 0},
-        template="glm4",
     ),
 )
 
