@@ -25,8 +25,8 @@ ROWS = TILE_WEIGHTS // COLUMNS
 def main() -> None:
     cores = torch.get_num_threads()
     print(f"G elements/s, {ROWS} x {COLUMNS} weights; ratio: ours on one core to gguf-py, both float32")
-    print(f"{'':6}{'one core':>20}{f'{cores} cores':>20}{'gguf-py':>10}")
-    print(f"{'type':6}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'ratio':>8}")
+    print(f"{'':7}{'one core':>20}{f'{cores} cores':>20}{'gguf-py':>10}")
+    print(f"{'type':7}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'ratio':>8}")
     for name in SUPPORTED:
         blocks = _blocks(name)
         ours = [
@@ -34,7 +34,7 @@ def main() -> None:
             for threads in (1, cores)
             for dtype in (torch.float32, torch.bfloat16)
         ]
-        line = f"{name:6}" + "".join(f"{speed:10.2f}" for speed in ours)
+        line = f"{name:7}" + "".join(f"{speed:10.2f}" for speed in ours)
         if name != "F32":  # of which gguf-py returns a view
             theirs = _theirs(blocks, name)
             line += f"{theirs:10.2f}{ours[0] / theirs:8.1f}"

@@ -11,10 +11,15 @@ HALVES = {
     "Q4_0": (0,),
     "Q4_1": (0, 2),
     "Q5_0": (0,),
+    "Q5_1": (0, 2),
     "Q8_0": (0,),
+    "Q2_K": (80, 82),
+    "Q3_K": (108,),
     "Q4_K": (0, 2),
     "Q5_K": (0, 2),
     "Q6_K": (208,),
+    "IQ4_NL": (0,),
+    "IQ4_XS": (0,),
 }
 # 0, -0, the smallest, its negative, the largest subnormal, one, the largest, ±∞, quiet NaNs
 STRANGE = (0, 0x8000, 0x0001, 0x8001, 0x03FF, 0x3C00, 0x7BFF, 0x7C00, 0xFC00, 0x7E00, 0xFFFF)
@@ -38,6 +43,11 @@ def strange(name: str, blocks: int = 2048) -> np.ndarray:
     """uint8 [n, block_bytes]: random bytes, all zeros, all ones, and every strange scale beside extreme codes."""
     random = np.random.default_rng(1)
     size = BY_NAME[name].block_bytes
+    if name == "MXFP4":  # its scale is a byte: all of them, beside all codes in either nibble
+        scales = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1).repeat(2, axis=1)
+        codes = np.arange(32, dtype=np.uint8).reshape(1, 2, 16) % 16 * 17
+        swapped = np.concatenate([codes[:, :1], codes[:, 1:] ^ 0xF0], axis=1).repeat(256, axis=0)
+        return np.concatenate([scales, swapped], axis=2).reshape(-1, size)
     if name not in HALVES:
         every = np.arange(65_536, dtype=np.uint16)
         wide = every.astype(np.uint32) << 16

@@ -51,7 +51,7 @@ def test_the_reference_agrees_with_gguf_py_on_strange_blocks(name: str):
     found = reference.dequantise(torch.from_numpy(blocks), BY_NAME[name])
 
     assert_same_bits(found, torch.from_numpy(expected.reshape(found.shape)))
-    assert found.isnan().any()
+    assert found.isnan().any() == (name != "MXFP4")  # whose scales are powers of two, all of them numbers
     assert found.isinf().any()
 
 
@@ -159,9 +159,9 @@ def test_an_output_that_does_not_fit_is_refused(out: Tensor):
 
 
 def test_a_type_without_a_kernel_is_refused():
-    kind = BY_NAME["Q2_K"]
+    kind = BY_NAME["IQ3_S"]
 
-    with pytest.raises(TypeError, match="no kernel for Q2_K"):
+    with pytest.raises(TypeError, match="no kernel for IQ3_S"):
         PackedMatrix(np.zeros((1, kind.block_bytes), np.uint8), kind).dense(torch.float32)
 
 

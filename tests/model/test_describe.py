@@ -82,7 +82,7 @@ def vision(name: str) -> TensorPlan:
 
 
 def odd(name: str) -> TensorPlan:
-    return TensorPlan(name, BY_NAME["IQ4_XS"], (2, 256), lambda: bytes(272))
+    return TensorPlan(name, BY_NAME["IQ3_S"], (2, 256), lambda: bytes(220))
 
 
 REFUSED: list[tuple[str, type, str, dict[str, Any]]] = [
@@ -110,7 +110,7 @@ REFUSED: list[tuple[str, type, str, dict[str, Any]]] = [
         "blk.0.attn_q.scale is not one that llama is known",
         {"add": (vision("blk.0.attn_q.scale"),)},
     ),
-    ("type", UnsupportedTensorType, "IQ4_XS", {"add": (odd("blk.0.attn_q.weight"),), "drop": ("blk.0.attn_q.weight",)}),
+    ("type", UnsupportedTensorType, "IQ3_S", {"add": (odd("blk.0.attn_q.weight"),), "drop": ("blk.0.attn_q.weight",)}),
 ]
 
 
@@ -144,7 +144,7 @@ def header(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Path]:
 
 
 def test_every_supported_type_is_trainable(tmp_path: Path) -> None:
-    for kind in ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q8_0"):
+    for kind in ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4"):
         path = tiny_gguf(tmp_path / kind, kind=gguf.GGMLQuantizationType[kind])
         assert described(path).trainable, kind
 

@@ -16,7 +16,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, BF16 = 0, 1, 2, 3, 6, 8, 12, 13, 14, 30
+from llmlora.kernels.reference import FP4, IQ4
+
+F32, F16, BF16 = 0, 1, 30
+Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, MXFP4 = 2, 3, 6, 7, 8, 20, 39  # 32 weights a block
+Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS = 10, 11, 12, 13, 14, 23  # 256 weights a block
+IQ4_VALUES, FP4_VALUES = np.array(IQ4, np.float32), np.array(FP4, np.float32)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,27 +60,50 @@ def _round(bits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @_compiled
-def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901
+def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     if kind == F32:
         line[:] = row.view(np.float32)
     elif kind == F16:
         _f16(row.view(np.uint16), line, line.view(np.uint32))
     elif kind == BF16:
         _bf16(row.view(np.uint16), line.view(np.uint32))
-    elif kind == Q4_0:
+    else:
+        _small_blocks(kind, row, half, line)
+        _large_blocks(kind, row, half, line)
+
+
+@_compiled
+def _small_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if kind == Q4_0:
         _q4_0(row, half, line)
     elif kind == Q4_1:
         _q4_1(row, half, line)
     elif kind == Q5_0:
         _q5_0(row, half, line)
+    elif kind == Q5_1:
+        _q5_1(row, half, line)
     elif kind == Q8_0:
         _q8_0(row, half, line)
+    elif kind == IQ4_NL:
+        _iq4_nl(row, half, line)
+    elif kind == MXFP4:
+        _mxfp4(row, line)
+
+
+@_compiled
+def _large_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if kind == Q2_K:
+        _q2_k(row, half, line)
+    elif kind == Q3_K:
+        _q3_k(row, half, line)
     elif kind == Q4_K:
         _q4_k(row, half, line)
     elif kind == Q5_K:
         _q5_k(row, half, line)
     elif kind == Q6_K:
         _q6_k(row, half, line)
+    elif kind == IQ4_XS:
+        _iq4_xs(row, half, line)
 
 
 @_compiled
@@ -125,17 +153,35 @@ def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @_compiled
+def _word(row, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    bits = np.uint32(0)
+    for j in range(4):
+        bits |= np.uint32(row[at + j]) << np.uint32(8 * j)
+    return bits
+
+
+@_compiled
 def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 22, block * 32
-        d, high = _half(row, at, half), np.uint32(0)
-        for j in range(4):
-            high |= np.uint32(row[at + 2 + j]) << np.uint32(8 * j)
+        d, high = _half(row, at, half), _word(row, at + 2)
         q, w = row[at + 6 : at + 22], line[to : to + 32]
         for j in range(q.size):
             bits = high >> np.uint32(j)
             w[j] = d * np.float32(np.int32(q[j] & 15 | (bits & 1) << 4) - 16)
             w[16 + j] = d * np.float32(np.int32(q[j] >> 4 | bits >> 12 & 16) - 16)
+
+
+@_compiled
+def _q5_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for block in range(line.size // 32):
+        at, to = block * 24, block * 32
+        d, m, high = _half(row, at, half), _half(row, at + 2, half), _word(row, at + 4)
+        q, w = row[at + 8 : at + 24], line[to : to + 32]
+        for j in range(q.size):
+            bits = high >> np.uint32(j)
+            w[j] = d * np.float32(q[j] & 15 | (bits & 1) << 4) + m
+            w[16 + j] = d * np.float32(q[j] >> 4 | bits >> 12 & 16) + m
 
 
 @_compiled
@@ -146,6 +192,55 @@ def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
         d, q, w = _half(row, at, half), signed[at + 2 : at + 34], line[to : to + 32]
         for j in range(q.size):
             w[j] = d * np.float32(q[j])
+
+
+@_compiled
+def _q2_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Half a block is four runs of 32 weights that share 32 bytes of `q`, two bits each; a scale is for 16."""
+    for block in range(line.size // 256):
+        d, m = _half(row, block * 84 + 80, half), _half(row, block * 84 + 82, half)
+        for part in range(4):
+            side, odd = part // 2, part % 2
+            s = row[block * 84 + 8 * side + odd : block * 84 + 16]
+            at, to = block * 84 + 16 + 32 * side + 16 * odd, block * 256 + 128 * side + 16 * odd
+            d0, d1 = d * np.float32(s[0] & 15), d * np.float32(s[2] & 15)
+            d2, d3 = d * np.float32(s[4] & 15), d * np.float32(s[6] & 15)
+            m0, m1 = m * np.float32(s[0] >> 4), m * np.float32(s[2] >> 4)
+            m2, m3 = m * np.float32(s[4] >> 4), m * np.float32(s[6] >> 4)
+            q, w = row[at : at + 16], line[to : to + 112]
+            for j in range(q.size):
+                w[j] = d0 * np.float32(q[j] & 3) - m0
+                w[32 + j] = d1 * np.float32(q[j] >> 2 & 3) - m1
+                w[64 + j] = d2 * np.float32(q[j] >> 4 & 3) - m2
+                w[96 + j] = d3 * np.float32(q[j] >> 6) - m3
+
+
+@_compiled
+def _q3_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The 6-bit scale of one of the 16 groups, minus 32."""
+    low, high = np.int32(scales[group % 8]), np.int32(scales[8 + group % 4])
+    return np.float32((low >> 4 * (group // 8) & 15 | (high >> 2 * (group // 4) & 3) << 4) - 32)
+
+
+@_compiled
+def _q3_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """As `_q2_k`, each weight with a third bit from `high`, of which one byte serves all eight runs."""
+    for block in range(line.size // 256):
+        d, scales = _half(row, block * 110 + 108, half), row[block * 110 + 96 : block * 110 + 108]
+        for part in range(4):
+            side, odd = part // 2, part % 2
+            group, bit = 8 * side + odd, 4 * side
+            at, to = block * 110 + 32 + 32 * side + 16 * odd, block * 256 + 128 * side + 16 * odd
+            s0, s1 = d * _q3_scale(scales, group), d * _q3_scale(scales, group + 2)
+            s2, s3 = d * _q3_scale(scales, group + 4), d * _q3_scale(scales, group + 6)
+            q, high = row[at : at + 16], row[block * 110 + 16 * odd : block * 110 + 16 * odd + 16]
+            w = line[to : to + 112]
+            for j in range(q.size):
+                h = high[j] >> bit
+                w[j] = s0 * np.float32(np.int32(q[j] & 3 | (h & 1) << 2) - 4)
+                w[32 + j] = s1 * np.float32(np.int32(q[j] >> 2 & 3 | (h & 2) << 1) - 4)
+                w[64 + j] = s2 * np.float32(np.int32(q[j] >> 4 & 3 | h & 4) - 4)
+                w[96 + j] = s3 * np.float32(np.int32(q[j] >> 6 | (h & 8) >> 1) - 4)
 
 
 @_compiled
@@ -209,3 +304,40 @@ def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[32 + j] = s1 * np.float32(np.int32(low[32 + j] & 15 | (high[j] & 12) << 2) - 32)
                 w[64 + j] = s2 * np.float32(np.int32(low[j] >> 4 | high[j] & 48) - 32)
                 w[96 + j] = s3 * np.float32(np.int32(low[32 + j] >> 4 | (high[j] & 192) >> 2) - 32)
+
+
+@_compiled
+def _steps(d, values, q, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """16 bytes of codes into a table of 16 values → 32 weights."""
+    for j in range(q.size):
+        w[j] = d * values[q[j] & 15]
+        w[16 + j] = d * values[q[j] >> 4]
+
+
+@_compiled
+def _iq4_nl(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for block in range(line.size // 32):
+        at, to = block * 18, block * 32
+        _steps(_half(row, at, half), IQ4_VALUES, row[at + 2 : at + 18], line[to : to + 32])
+
+
+@_compiled
+def _iq4_xs(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for block in range(line.size // 256):
+        d, start = _half(row, block * 136, half), block * 136
+        for group in range(8):
+            at, to = start + 8 + 16 * group, block * 256 + 32 * group
+            low, high = np.int32(row[start + 4 + group // 2]), np.int32(row[start + 2 + group // 4])
+            scale = low >> 4 * (group % 2) & 15 | (high >> 2 * (group % 4) & 3) << 4
+            _steps(d * np.float32(scale - 32), IQ4_VALUES, row[at : at + 16], line[to : to + 32])
+
+
+@_compiled
+def _mxfp4(row, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The scale is a bare exponent; an element of `line` serves to turn its bits into a number."""
+    bits = line.view(np.uint32)
+    for block in range(line.size // 32):
+        at, to = block * 17, block * 32
+        exponent = np.uint32(row[at])
+        bits[to] = np.uint32(0x00200000) << exponent if exponent < 2 else (exponent - np.uint32(1)) << np.uint32(23)
+        _steps(line[to], FP4_VALUES, row[at + 1 : at + 17], line[to : to + 32])
