@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,7 +17,7 @@ from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.model.config import config_of, model_class
 from llmlora.model.form import read_form
 from llmlora.model.load import load_model
-from llmlora.model.lora import add_lora, save_adapter, trainable
+from llmlora.model.lora import adapter_state, add_lora, load_adapter_state, save_adapter, trainable
 from llmlora.model.packed import PackedEmbedding, PackedLinear
 from llmlora.recipe import make_recipe
 from llmlora.train.evaluate import batch_loss, greedy_answer, hidden_states
@@ -99,19 +99,17 @@ def test_a_quantised_base_equals_its_dequantised_twin(tmp_path: Path, architectu
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma3"])
-@pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("values", [{}, {"rslora": True}, {"dora": True}, {"target_modules": ["layers.1", "v_proj"]}])
 def test_peft_reads_the_artefact_onto_the_twin_and_computes_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, rslora: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, values: dict
 ):
     on_machine(monkeypatch, EXACT)
-    recipe = small_recipe(tmp_path, architecture=architecture, rslora=rslora, learning_rate=0.01, dropout=0)
+    recipe = small_recipe(tmp_path, architecture=architecture, learning_rate=0.01, dropout=0, **values)
     outcome = train(recipe, tmp_path / "out", home(tmp_path))
     from llmlora.train.run import prepare_again
 
     prepared = prepare_again(tmp_path / "out", home(tmp_path))
     ours = prepared.base_model.train(False)
-    from llmlora.model.lora import load_adapter_state
-
     load_adapter_state(prepared.model, load_file(outcome.final_model / "adapter_model.safetensors"))
     ids = torch.arange(3, 40)[None]
 
@@ -155,6 +153,37 @@ def test_an_answer_with_a_cache_is_the_one_without(tmp_path: Path, architecture:
             ids.append(token)
 
 
+def noise_like(weight: torch.Tensor) -> torch.Tensor:
+    return torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel()))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3"])
+@pytest.mark.parametrize("dora", [False, True])
+def test_gradients_are_those_of_peft_on_the_twin(tmp_path: Path, architecture: str, dora: bool):
+    recipe = small_recipe(tmp_path, architecture=architecture, dora=dora, rank=3, dropout=0)
+    ids = torch.arange(3, 40)[None]
+    with GgufFile(tiny_gguf(tmp_path / "m.gguf", architecture)) as file:
+        ours = add_lora(load_model(file, torch.float32), recipe, ["q_proj", "down_proj"])
+        config = LoraConfig(
+            r=3, lora_alpha=recipe.scale_alpha, target_modules=["q_proj", "down_proj"], use_dora=dora, lora_dropout=0
+        )
+        theirs = get_peft_model(dense_twin(file), config)
+        for _, weight in sorted(ours.named_parameters()):  # B too, and lengths that are no longer those of W
+            if weight.requires_grad:
+                weight.data.add_(0.1 * noise_like(weight))
+        load_adapter_state(theirs, adapter_state(ours))
+
+        for model in (ours, theirs):
+            model(input_ids=ids, labels=ids).loss.backward()
+
+        wanted = {name: weight.grad for name, weight in theirs.named_parameters() if weight.requires_grad}
+        found = {name: weight.grad for name, weight in ours.named_parameters() if weight.requires_grad}
+        assert any("lora_magnitude_vector" in name for name in found) == dora
+        assert found.keys() == wanted.keys()
+        for name, gradient in wanted.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
+
+
 def test_accumulation_equals_a_big_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     on_machine(monkeypatch, EXACT)
     losses = []
@@ -180,9 +209,10 @@ def test_recomputed_activations_change_nothing(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("machine", [EXACT, ROUNDED], ids=["float32", "bfloat16"])
-def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine):
+@pytest.mark.parametrize("dora", [False, True])
+def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine, dora: bool):
     on_machine(monkeypatch, machine)
-    recipe = small_recipe(tmp_path)
+    recipe = small_recipe(tmp_path, dora=dora)
     train(recipe, tmp_path / "straight", home(tmp_path))
     asked = iter([False, False, True])
     stopped = train(recipe, tmp_path / "stopped", home(tmp_path), should_stop=lambda: next(asked))

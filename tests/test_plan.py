@@ -9,7 +9,7 @@ from llmlora.plan import MB, Machine, Shape, Tokens, make_plan
 from llmlora.recipe import make_recipe
 
 RECIPE = make_recipe({"model": "m", "data": "d", "batch_size": 4, "gradient_accumulation": 2, "epochs": 3})
-SHAPE = Shape(30, 576, 1536, 576, 192, 49152, 106_000_000, 2_400_000, 7, 98_000_000)
+SHAPE = Shape(30, 576, 1536, 576, 192, 49152, 106_000_000, 2_400_000, 7, 6_000, 98_000_000)
 TOKENS = Tokens(rows=100, total=20_000, supervised=8_000, longest=512)
 MACHINE = Machine(threads=2, free_memory=16_000 * MB, float32_flops=100e9, bfloat16_flops=400e9)
 

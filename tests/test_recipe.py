@@ -35,7 +35,7 @@ def test_a_recipe_survives_the_way_through_yaml(tmp_path: Path):
         ("max_length", 4),
         ("eval_split", 0.9),
         ("schedule", "sometimes"),
-        ("dora", True),
+        ("dora", "sometimes"),
         ("target_modules", []),
         ("colour", "red"),
         ("data", []),

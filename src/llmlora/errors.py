@@ -21,6 +21,7 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── UnsupportedTensorType              a quantisation without a dequantiser
     ├── NotTrainable                       any other reason a base cannot be trained
     ├── UnknownTarget                      a target module the model does not have
+    ├── OnlyLora                           `modules_to_save`: whole layers, of a base that stays as it is
     ├── InvalidRecipe                      every wrong value of a recipe at once
     ├── DataUnreadable                     a file that is missing, empty, binary, in no known encoding …
     ├── InvalidRows                        rows that cannot become conversations, all of them, by number
@@ -231,6 +232,12 @@ class NotTrainable(UserError):
 class UnknownTarget(UserError):
     targets: Sequence[str]
     available: Sequence[str]
+    last_layer: int
+
+
+@dataclass(eq=False)
+class OnlyLora(UserError):
+    modules: Sequence[str]
 
 
 @dataclass(eq=False)

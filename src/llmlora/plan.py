@@ -8,6 +8,7 @@ those of the activations a layer keeps for its backward pass, in numbers per tok
     attention  q, k, v after RoPE and their inputs, output                          4 · q + 4 · kv
     MLP        gate, up, activation, product                                                4 · intermediate
     LoRA       A·x of each target                                                   targets · rank
+    DoRA       each target's output before its rows are rescaled                    adapted
 
 Capped attention (Gemma 2) besides has the scores of one row at a time, float32: 4 · heads · length².
 """
@@ -48,7 +49,8 @@ class Shape:
     vocabulary: int
     body_parameters: int  # linear layers of all blocks
     adapter_parameters: int
-    targets: int  # LoRA layers a block
+    targets: int  # LoRA layers in the block that has most
+    adapted: int  # and what comes out of them
     file_bytes: int
     capped_heads: int = 0  # whose scores exist as a matrix, because they are softly capped
 
@@ -122,7 +124,7 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, micr
     """
     per_layer = (
         8 * shape.hidden + 4 * (shape.query + shape.key_value) + 4 * shape.intermediate + shape.targets * recipe.rank
-    )
+    ) + (shape.adapted if recipe.dora else 0)
     live_layers = 1 if recompute else shape.layers
     kept = shape.hidden * shape.layers if recompute else 0
     batch_tokens = min(tokens.longest * micro_batch, max(tokens.total, 1))

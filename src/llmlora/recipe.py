@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from llmlora.errors import InvalidRecipe
+from llmlora.errors import InvalidRecipe, OnlyLora
 
 # The short names the command line uses beside the full ones.
 FLAG_ALIASES = {
@@ -40,10 +40,23 @@ Paths = Annotated[tuple[Name, ...], BeforeValidator(_several), Field(min_length=
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
-class Recipe(BaseModel):
+class RecipeValues(BaseModel):
+    """What a recipe and the body of a request that asks for one have in common."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_lora(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and (modules := values.get("modules_to_save")):
+            raise OnlyLora([str(module) for module in _several(modules)])
+        return values
+
+
+class Recipe(RecipeValues):
     """One fine-tuning, described completely; `None` means "by the documented rule", resolved before the start."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True)
 
     model: str = Field(min_length=1)
     data: Paths
@@ -54,7 +67,7 @@ class Recipe(BaseModel):
     dropout: Probability = 0.0
     target_modules: tuple[str, ...] = (ALL_LINEAR,)
     rslora: bool = False
-    dora: Literal[False] = False
+    dora: bool = False
 
     epochs: int = Field(3, ge=1, le=10_000)
     steps: int | None = Field(None, ge=1, le=10_000_000)
@@ -96,6 +109,7 @@ def make_recipe(values: Mapping[str, Any]) -> Recipe:
 
     Raises:
         InvalidRecipe: names every wrong field at once.
+        OnlyLora: it has PEFT's `modules_to_save`.
     """
     try:
         return Recipe.model_validate(dict(values))

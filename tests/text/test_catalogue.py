@@ -80,4 +80,4 @@ def test_every_recipe_field_is_described_in_both_languages():
 
 
 def test_lists_are_read_out_with_commas():
-    assert "a, b" in say("en", "errors.unknown_target.message", targets=["x"], available=["a", "b"])
+    assert "a, b" in say("en", "errors.unknown_target.message", targets=["x"], available=["a", "b"], last_layer=1)

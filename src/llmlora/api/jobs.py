@@ -15,7 +15,7 @@ from llmlora.api.labels import Id, Label
 from llmlora.errors import NotFound, revive
 from llmlora.model.describe import describe
 from llmlora.model.source import resolve
-from llmlora.recipe import Recipe, make_recipe
+from llmlora.recipe import Recipe, RecipeValues, make_recipe
 from llmlora.store import datasets, events, jobs
 from llmlora.store.datasets import Dataset
 from llmlora.store.jobs import Desired, Job, Kind, State
@@ -35,7 +35,7 @@ def _described(name: str, field: FieldInfo) -> FieldInfo:
 # The recipe without what the data set says itself.
 RecipeBody: Any = create_model(
     "RecipeBody",
-    __config__=ConfigDict(extra="forbid", str_strip_whitespace=True),
+    __base__=RecipeValues,
     **{  # type: ignore[call-overload]
         name: (field.annotation, _described(name, field))
         for name, field in Recipe.model_fields.items()

@@ -61,7 +61,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     flags = [f"--{FLAG_ALIASES.get(name, long)}", *([f"--{long}"] if name in FLAG_ALIASES else [])]
     kind = field.annotation
     common: dict[str, Any] = {"help": _help(name, field), "default": None}
-    if kind is bool or get_args(kind) == (False,):
+    if kind is bool:
         return click.option(f"{flags[0]}/--no-{flags[0][2:]}", name, **common)
     if name == "mapping":
         return map_option

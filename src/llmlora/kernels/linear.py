@@ -82,6 +82,15 @@ class _PackedLinear(torch.autograd.Function):
         return dx.to(dy.dtype), None, None
 
 
+def squared_row_norms(weight: PackedMatrix, device: torch.device) -> Tensor:
+    """‖w‖² of every row w of a packed matrix, float32 [rows]."""
+    rows, step = weight.shape[0], tile_rows(weight)
+    like, parts = torch.empty(0, device=device), []
+    for start in range(0, rows, step):
+        parts.append(_tile(weight, start, min(rows, start + step), like).square().sum(dim=1))
+    return torch.cat(parts)
+
+
 def tile_rows(weight: PackedMatrix) -> int:
     """Rows of a matrix that fit into a tile, at least one."""
     return max(1, TILE_WEIGHTS // weight.shape[1])

@@ -11,33 +11,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from llmlora.errors import UnknownTarget
 from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedLoraLinear
-from llmlora.recipe import ALL_LINEAR, Recipe
-
-
-def targets_of(recipe: Recipe, available: list[str]) -> list[str]:
-    """The modules a recipe puts LoRA on, by their short names.
-
-    Raises:
-        UnknownTarget: names that are not among `available`.
-    """
-    if recipe.target_modules == (ALL_LINEAR,):
-        return available
-    unknown = [name for name in recipe.target_modules if name not in available]
-    if unknown:
-        raise UnknownTarget(unknown, [ALL_LINEAR, *available])
-    return [name for name in available if name in recipe.target_modules]
+from llmlora.recipe import Recipe
 
 
 def add_lora(model: PreTrainedModel, recipe: Recipe, targets: list[str]) -> PeftModel:
-    """The model with a fresh adapter: A random by the recipe's seed, B zero, both float32, all else frozen."""
+    """The model with a fresh adapter: A random by the recipe's seed, B zero, both float32, all else frozen.
+
+    `targets` are the modules that get one, by names that PEFT compares with the end of a module's name.
+    """
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.scale_alpha,  # type: ignore[arg-type]  # PEFT computes with floats and annotates int
         lora_dropout=recipe.dropout,
         target_modules=targets,
         use_rslora=recipe.rslora,
+        use_dora=recipe.dora,
         task_type="CAUSAL_LM",
     )
     config._register_custom_module({PackedLinear: PackedLoraLinear})
@@ -46,7 +35,9 @@ def add_lora(model: PreTrainedModel, recipe: Recipe, targets: list[str]) -> Peft
     with warnings.catch_warnings():
         # PEFT 0.21 asks Transformers 5.24 by a name that the latter has renamed
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        return get_peft_model(model, config)
+        adapted = get_peft_model(model, config)
+    config.target_modules = list(targets)  # PEFT shortens a long list to odd ends of names
+    return adapted
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

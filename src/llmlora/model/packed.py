@@ -1,6 +1,6 @@
 """The layers that keep a base model in its blocks: a linear layer, an embedding, and LoRA on the linear layer."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.kernels.linear import packed_linear
+from llmlora.model.dora import Magnitude, PackedDora
 
 
 class PackedLinear(nn.Module):
@@ -61,7 +62,7 @@ class PackedEmbedding(nn.Module):
 
 
 class PackedLoraLinear(nn.Module, LoraLayer):
-    """`PackedLinear` with LoRA: y = base(x) + scaling · B(A(dropout(x))).
+    """`PackedLinear` with LoRA: y = base(x) + scaling · B(A(dropout(x))), each row then rescaled where it is DoRA.
 
     A and B are kept in float32 and rounded to x's dtype in each pass: a cast of the two thin matrices is cheap where
     PEFT's own layer would cast the activations, which are not.
@@ -81,6 +82,11 @@ class PackedLoraLinear(nn.Module, LoraLayer):
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, r, lora_alpha=lora_alpha, config=config)
 
+    @property
+    def lora_variants(self) -> dict[tuple[str, ...], Any]:
+        """What PEFT makes of the flags of a configuration."""
+        return {(): None, ("use_dora",): PackedDora}
+
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] → [..., out]."""
         y: Tensor = self.base_layer(x)
@@ -91,4 +97,7 @@ class PackedLoraLinear(nn.Module, LoraLayer):
             b: Tensor = self.lora_B[name].weight  # type: ignore[assignment]
             thin = F.linear(self.lora_dropout[name](x), a.to(x.dtype))
             y = torch.add(y, F.linear(thin, b.to(x.dtype)), alpha=self.scaling[name])
+            if name in self.lora_magnitude_vector:
+                magnitude = cast(Magnitude, self.lora_magnitude_vector[name])
+                y = magnitude(y, self.base_layer.bias, a, b, self.scaling[name])
         return y

@@ -29,14 +29,16 @@ class Optimiser:
 
     def __init__(self, parameters: dict[str, nn.Parameter], weight_decay: float) -> None:
         self.parameters = parameters
-        self.adamw = torch.optim.AdamW(
-            parameters.values(), lr=0.0, betas=BETAS, eps=EPSILON, weight_decay=weight_decay, fused=True
-        )
+        matrices = [weight for weight in parameters.values() if weight.ndim > 1]
+        lengths = [weight for weight in parameters.values() if weight.ndim == 1]  # DoRA's, which are not small at rest
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": lengths, "weight_decay": 0.0}]
+        self.adamw = torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
 
     def step(self, learning_rate: float) -> float:
         """Apply and clear the gradients; returns their norm before clipping."""
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
-        self.adamw.param_groups[0]["lr"] = learning_rate
+        for group in self.adamw.param_groups:
+            group["lr"] = learning_rate
         self.adamw.step()
         self.adamw.zero_grad(set_to_none=True)
         return float(norm)

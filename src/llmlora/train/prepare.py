@@ -27,8 +27,9 @@ from llmlora.gguf.reader import GgufFile
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.form import Form, read_form
 from llmlora.model.load import load_model
-from llmlora.model.lora import add_lora, targets_of, total_parameters, trainable
+from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.source import Base, resolve, verify
+from llmlora.model.targets import block_of, linear_modules, peft_names, short, targets_of
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
@@ -94,7 +95,7 @@ class Draft:
     file: GgufFile
     template: ChatTemplate
     tokenizer: Tokenizer
-    targets: list[str]
+    targets: list[str]  # as PEFT is told them
     shape: Shape
     train: list[Example]
     held_out: list[Example]
@@ -120,7 +121,8 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     base = resolve(recipe.model, home, stores)
     file = GgufFile(base.path)
     form = read_form(file)
-    targets = targets_of(recipe, form.architecture.targets)
+    available = linear_modules(form.architecture, form.layers)
+    targets = targets_of(recipe.target_modules, available)
     recipe = resolve_recipe(recipe, base, form)
     template, tokenizer = choose_template(file), load_tokenizer(file)
     examples, prompts = _tokenise(recipe, template, tokenizer)
@@ -134,7 +136,7 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
         file=file,
         template=template,
         tokenizer=tokenizer,
-        targets=targets,
+        targets=peft_names(targets, available),
         shape=shape_of(form, recipe, targets, file),
         train=train,
         held_out=held_out,
@@ -202,8 +204,10 @@ def resolve_recipe(recipe: Recipe, base: Base, form: Form) -> Recipe:
 
 
 def shape_of(form: Form, recipe: Recipe, targets: list[str], file: GgufFile) -> Shape:
-    """The sizes the plan computes with."""
-    linears = {one.target: file.tensors[f"{one.tensor.format(0)}.weight"].shape for one in form.architecture.linears}
+    """The sizes the plan computes with; `targets` are the modules that get LoRA."""
+    sizes = {one.target: file.tensors[f"{one.tensor.format(0)}.weight"].shape for one in form.architecture.linears}
+    blocks = [[sizes[short(target)] for target in targets if block_of(target) == block] for block in range(form.layers)]
+    outputs = [sum(rows for rows, _ in block) for block in blocks]
     return Shape(
         layers=form.layers,
         hidden=form.hidden,
@@ -211,9 +215,10 @@ def shape_of(form: Form, recipe: Recipe, targets: list[str], file: GgufFile) -> 
         query=form.heads * form.head_dim,
         key_value=form.key_value_heads * form.head_dim,
         vocabulary=form.vocabulary,
-        body_parameters=form.layers * sum(rows * columns for rows, columns in linears.values()),
-        adapter_parameters=form.layers * recipe.rank * sum(sum(linears[target]) for target in targets),
-        targets=len(targets),
+        body_parameters=form.layers * sum(rows * columns for rows, columns in sizes.values()),
+        adapter_parameters=recipe.rank * sum(sum(map(sum, block)) for block in blocks) + recipe.dora * sum(outputs),
+        targets=max(map(len, blocks)),
+        adapted=max(outputs),
         file_bytes=file.path.stat().st_size,
         capped_heads=form.heads if form.numbers.get("attn_logit_softcapping") else 0,
     )
