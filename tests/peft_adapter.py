@@ -27,8 +27,8 @@ def peft_adapter(
                 if module.rpartition(".")[2] in targets:
                     rows, columns = file.tensors[f"{linear.tensor.format(layer)}.weight"].shape
                     for half, shape in (("lora_A", (rank, columns)), ("lora_B", (rows, rank))):
-                        values = random.standard_normal(shape).astype(np.float32) / np.sqrt(shape[1])
-                        weights[f"base_model.model.{module}.{half}.weight"] = 0.7 * values
+                        values = 0.7 * random.standard_normal(shape) / np.sqrt(shape[1])
+                        weights[f"base_model.model.{module}.{half}.weight"] = values.astype(np.float32)
     directory.mkdir()
     save_file(weights, directory / "adapter_model.safetensors", metadata={"format": "pt"})
     values = {**CONFIG, "r": rank, "target_modules": list(targets), **config}

@@ -1,24 +1,24 @@
 """The artefact, read back: an adapter directory of ours or any PEFT LoRA adapter, checked before it is believed.
 
-Only safetensors is read, its header bounded first; `adapter_config.json` goes through a schema of our own, never
-into PEFT (its string `target_modules` are regular expressions, some of its fields name files to unpickle).
+Only safetensors is read; `adapter_config.json` goes through a schema of our own, never into PEFT (its string
+`target_modules` are regular expressions, some of its fields name files to unpickle or modules to import).
 """
 
 import json
 import math
-import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from llmlora.errors import NotAnAdapter
+from llmlora.errors import AdapterMismatch, NotAnAdapter, OnlyLora
+from llmlora.model.source import Base
+from llmlora.model.weights import Floats, read_weights
 from llmlora.paths import Run
+from llmlora.text.catalogue import Words
 
 WEIGHTS, CONFIG, MANIFEST, RECIPE = (
     "adapter_model.safetensors",
@@ -26,20 +26,25 @@ WEIGHTS, CONFIG, MANIFEST, RECIPE = (
     "MANIFEST.json",
     "recipe.yaml",
 )
-MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSORS = 20_000
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 PREFIX = "base_model.model."
+LORA_A, LORA_B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
-Matrix = np.ndarray[Any, np.dtype[np.float32]]
+# What PEFT writes into every configuration and means nothing by
+SILENT = {"megatron_core": "megatron.core", "qalora_group_size": 16}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The two halves of one layer's adapter: a [rank, in], b [out, rank], ΔW = scaling · b a."""
+    """The two halves of one layer's adapter: a [rank, in], b [out, rank], ΔW = scaling · b a.
 
-    a: Matrix
-    b: Matrix
+    With magnitudes [out] it is DoRA: W + ΔW is then rescaled so that its rows have these lengths.
+    """
+
+    a: Floats
+    b: Floats
     scaling: float
+    magnitude: Floats | None = None
 
     @property
     def rank(self) -> int:
@@ -52,25 +57,55 @@ class Adapter:
 
     path: Path
     pairs: dict[str, Pair]
+    rank: int
+    alpha: float
+    rslora: bool
+    dora: bool
     base_name: str | None
     base_digest: str | None  # None: made elsewhere, it does not say which bytes it was trained on
+    dropped: tuple[str, ...]  # keys of its configuration that say something, and not to us
+
+    def state(self) -> dict[str, Floats]:
+        """The weights under PEFT's names."""
+        state = {}
+        for module, pair in self.pairs.items():
+            state[f"{PREFIX}{module}{LORA_A}"], state[f"{PREFIX}{module}{LORA_B}"] = pair.a, pair.b
+            if pair.magnitude is not None:
+                state[f"{PREFIX}{module}{MAGNITUDE}"] = pair.magnitude
+        return state
 
 
 class _Config(BaseModel):
     """The part of PEFT's configuration that decides what an adapter computes; everything else is dropped."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
 
     peft_type: Literal["LORA"]
     r: int = Field(ge=1, le=512)
     lora_alpha: float = Field(gt=0, allow_inf_nan=False)
     use_rslora: bool = False
-    use_dora: Literal[False] = False
+    use_dora: bool = False
     bias: Literal["none"] = "none"
-    modules_to_save: None = None
+    target_modules: list[str] | None = None
     rank_pattern: dict[str, int] = Field(default_factory=dict, max_length=0)
     alpha_pattern: dict[str, float] = Field(default_factory=dict, max_length=0)
+    init_lora_weights: bool | Literal["gaussian", "eva", "orthogonal"] = True  # the others change the base
+    # other ways to compute than ours, which the weights alone would not show
+    alora_invocation_tokens: None = None
+    arrow_config: None = None
+    kasa_config: None = None
+    monteclora_config: None = None
+    use_bdlora: None = None
+    use_qalora: Literal[False] = False
     base_model_name_or_path: str | None = None
+    # known, and of no consequence for what is computed
+    modules_to_save: None = None
+    lora_dropout: float = 0.0
+    task_type: str | None = None
+    inference_mode: bool = True
+    fan_in_fan_out: bool = False
+    peft_version: str | None = None
+    revision: str | None = None
 
 
 def adapter_directory(path: Path) -> Path:
@@ -83,8 +118,8 @@ def adapter_directory(path: Path) -> Path:
         if (directory / CONFIG).is_file():
             return directory
     if Run(path).recipe.is_file():
-        raise NotAnAdapter(path, "its training has not finished")
-    raise NotAnAdapter(path, f"there is no {CONFIG} in it")
+        raise NotAnAdapter(path, Words("not_adapter.unfinished"))
+    raise NotAnAdapter(path, Words("not_adapter.no_config", {"file": CONFIG}))
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -92,80 +127,99 @@ def read_adapter(path: Path) -> Adapter:
 
     Raises:
         NotAnAdapter: no adapter, a damaged one, or one of a kind that cannot be used exactly.
+        OnlyLora: it trained whole layers as well.
     """
     directory = adapter_directory(path)
     config = _read_config(directory)
-    weights = _read_weights(directory / WEIGHTS)
-    root = config.lora_alpha / (math.sqrt(config.r) if config.use_rslora else config.r)
-    pairs = {}
-    for name in sorted(weights):
-        if not name.endswith(".lora_A.weight"):
-            continue
-        module = name.removesuffix(".lora_A.weight")
-        other = weights.get(f"{module}.lora_B.weight")
-        a = weights[name]
-        if other is None or a.ndim != 2 or other.ndim != 2 or not a.shape[0] == other.shape[1] == config.r:
-            raise NotAnAdapter(directory, f"{module} has no pair of matrices of rank {config.r}")
-        pairs[module.removeprefix(PREFIX)] = Pair(a, other, root)
-    if len(weights) != 2 * len(pairs) or not pairs:
-        raise NotAnAdapter(directory, "it holds other weights than pairs of lora_A and lora_B")
-    manifest = _read_manifest(directory)
-    base = manifest.get("base", {})
-    return Adapter(directory, pairs, base.get("name", config.base_model_name_or_path), base.get("digest"))
+    _refuse_pickles(directory)
+    weights = read_weights(directory / WEIGHTS)
+    pairs = {
+        name.removesuffix(LORA_A).removeprefix(PREFIX): _pair(directory, name.removesuffix(LORA_A), weights, config)
+        for name in sorted(weights)
+        if name.endswith(LORA_A)
+    }
+    if len(weights) != (3 if config.use_dora else 2) * len(pairs) or not pairs:
+        raise NotAnAdapter(directory, Words("not_adapter.other_weights"))
+    base = _read_base(directory)
+    return Adapter(
+        path=directory,
+        pairs=pairs,
+        rank=config.r,
+        alpha=config.lora_alpha,
+        rslora=config.use_rslora,
+        dora=config.use_dora,
+        base_name=base.get("name", config.base_model_name_or_path),
+        base_digest=base.get("digest"),
+        dropped=tuple(sorted(key for key, value in (config.model_extra or {}).items() if _says(key, value))),
+    )
 
 
 def base_name_of(path: Path) -> str:
-    """The base an adapter was trained on, as its recipe names it.
+    """The base an adapter was trained on, as its manifest or recipe names it.
 
     Raises:
         NotAnAdapter: it does not say.
     """
     directory = adapter_directory(path)
     try:
-        return str(yaml.safe_load((directory / RECIPE).read_text("utf-8"))["model"])
+        name = _read_base(directory).get("name")
+        return name or str(yaml.safe_load((directory / RECIPE).read_text("utf-8"))["model"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        raise NotAnAdapter(directory, "it does not name its base (no recipe.yaml)") from None
+        raise NotAnAdapter(directory, Words("not_adapter.no_base")) from None
+
+
+def check_base(adapter: Adapter, base: Base) -> None:
+    """Raises AdapterMismatch when the adapter says it was trained on other bytes than the base's."""
+    if adapter.base_digest is not None and adapter.base_digest != base.digest:
+        raise AdapterMismatch(
+            f"{adapter.base_name} ({adapter.base_digest[:19]}…)", f"{base.name} ({base.digest[:19]}…)"
+        )
+
+
+def _pair(directory: Path, module: str, weights: Mapping[str, Floats], config: _Config) -> Pair:
+    a, b, magnitude = (weights.get(f"{module}{part}") for part in (LORA_A, LORA_B, MAGNITUDE))
+    if a is None or b is None or a.ndim != 2 or b.ndim != 2 or not a.shape[0] == b.shape[1] == config.r:
+        raise NotAnAdapter(directory, Words("not_adapter.no_pair", {"module": module, "rank": config.r}))
+    if (magnitude.shape if magnitude is not None else None) != (b.shape[:1] if config.use_dora else None):
+        raise NotAnAdapter(directory, Words("not_adapter.no_magnitude", {"module": module}))
+    return Pair(a, b, config.lora_alpha / (math.sqrt(config.r) if config.use_rslora else config.r), magnitude)
 
 
 def _read_config(directory: Path) -> _Config:
     try:
         return _Config.model_validate_json((directory / CONFIG).read_bytes())
     except OSError as error:
-        raise NotAnAdapter(directory, str(error)) from None
+        raise NotAnAdapter(directory, Words("not_adapter.unreadable", {"file": CONFIG, "reason": str(error)})) from None
     except ValidationError as error:
-        wrong = ", ".join(".".join(map(str, detail["loc"])) or detail["msg"] for detail in error.errors())
-        raise NotAnAdapter(directory, f"{CONFIG} is not that of a plain LoRA adapter ({wrong})") from None
+        wrong = {
+            str(detail["loc"][0]) if detail["loc"] else detail["msg"]: detail["input"] for detail in error.errors()
+        }
+    if modules := wrong.get("modules_to_save"):
+        raise OnlyLora([str(module) for module in modules] if isinstance(modules, list) else [str(modules)])
+    if isinstance(wrong.get("target_modules"), str):
+        raise NotAnAdapter(directory, Words("not_adapter.pattern", {"file": CONFIG}))
+    raise NotAnAdapter(directory, Words("not_adapter.config", {"file": CONFIG, "wrong": list(wrong)}))
 
 
-def _read_weights(path: Path) -> dict[str, Matrix]:
-    _check_header(path)
+def _refuse_pickles(directory: Path) -> None:
+    if (directory / WEIGHTS).exists():
+        return
+    found = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLES)
+    if found:
+        raise NotAnAdapter(directory, Words("not_adapter.pickle", {"files": found}))
+
+
+def _says(key: str, value: object) -> bool:
+    """Whether a value in a configuration means anything: PEFT writes down its many defaults."""
+    if isinstance(value, Mapping):
+        return any(_says(inner, part) for inner, part in value.items())
+    return bool(value) and SILENT.get(key) != value
+
+
+def _read_base(directory: Path) -> dict[str, Any]:
+    """What the manifest of an artefact of ours says about its base."""
     try:
-        weights = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise NotAnAdapter(path.parent, f"{path.name}: {error}") from None
-    if not all(np.issubdtype(tensor.dtype, np.floating) and np.isfinite(tensor).all() for tensor in weights.values()):
-        raise NotAnAdapter(path.parent, f"{path.name} holds numbers that are not finite")
-    return {name: tensor.astype(np.float32, copy=False) for name, tensor in weights.items()}
-
-
-def _check_header(path: Path) -> None:
-    """Bound the header before a library parses it (it allocates what the header asks for)."""
-    try:
-        with path.open("rb") as file:
-            first = file.read(8)
-            length = struct.unpack("<Q", first)[0] if len(first) == 8 else MAX_HEADER_BYTES + 1
-            if length > min(MAX_HEADER_BYTES, path.stat().st_size):
-                raise NotAnAdapter(path.parent, f"{path.name} is not a safetensors file")
-            names = json.loads(file.read(length))
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotAnAdapter(path.parent, f"{path.name}: {error}") from None
-    if not isinstance(names, dict) or len(names) > MAX_TENSORS:
-        raise NotAnAdapter(path.parent, f"{path.name} lists more than {MAX_TENSORS} tensors")
-
-
-def _read_manifest(directory: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
+        base = json.loads((directory / MANIFEST).read_text("utf-8"))["base"]
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
+    return base if isinstance(base, dict) else {}

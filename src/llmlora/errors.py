@@ -22,6 +22,7 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── NotTrainable                       any other reason a base cannot be trained
     ├── UnknownTarget                      a target module the model does not have
     ├── OnlyLora                           `modules_to_save`: whole layers, of a base that stays as it is
+    ├── StartDiffers                       `init_adapter` names an adapter of another kind than the recipe asks for
     ├── InvalidRecipe                      every wrong value of a recipe at once
     ├── DataUnreadable                     a file that is missing, empty, binary, in no known encoding …
     ├── InvalidRows                        rows that cannot become conversations, all of them, by number
@@ -40,6 +41,8 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── DatasetInUse                       a data set that unfinished jobs still need
     ├── TooLarge                           more bytes than are accepted
     ├── NotAnAdapter                       a directory or file that is not an adapter of ours or PEFT's
+    ├── WhichBase                          an adapter to import that names no base there is here
+    ├── DoraNeedsMerging                   a DoRA adapter asked for as a GGUF adapter, which cannot hold it
     └── AdapterMismatch                    an adapter for another base
 
 A class names its typed facts; its words live in `text/{en,ja}.toml` under `errors.<code>`.
@@ -241,6 +244,12 @@ class OnlyLora(UserError):
 
 
 @dataclass(eq=False)
+class StartDiffers(UserError):
+    path: Path
+    differences: Sequence[str]
+
+
+@dataclass(eq=False)
 class InvalidRecipe(UserError):
     problems: Sequence[str]
 
@@ -298,7 +307,19 @@ class RunChanged(UserError):
 @dataclass(eq=False)
 class NotAnAdapter(UserError):
     path: Path
-    problem: str
+    problem: Words
+
+
+@dataclass(eq=False)
+class WhichBase(UserError):
+    path: Path
+    said: str
+    available: Sequence[str]
+
+
+@dataclass(eq=False)
+class DoraNeedsMerging(UserError):
+    path: Path
 
 
 @dataclass(eq=False)

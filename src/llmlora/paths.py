@@ -5,6 +5,7 @@ LLMLORA_HOME/            default: the platform's user data directory
   token                  the secret of this installation
   runner.lock            held by the one runner of this directory
   samples/               sample models assembled from their packages
+  adapters/NAME/         adapters that were imported
   datasets/ID/vN/        a version of a data set: its file as it was sent, and its rows
   jobs/ID/aEPOCH/        an attempt at a job, an output directory as below; a later attempt continues a copy
   jobs/ID/exports/       what has been exported from the job's adapter
@@ -43,6 +44,10 @@ class Home:
     @property
     def runner_lock(self) -> Path:
         return self.root / "runner.lock"
+
+    @property
+    def adapters(self) -> Path:
+        return self.root / "adapters"
 
     @property
     def datasets(self) -> Path:

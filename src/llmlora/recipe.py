@@ -68,6 +68,7 @@ class Recipe(RecipeValues):
     target_modules: tuple[str, ...] = (ALL_LINEAR,)
     rslora: bool = False
     dora: bool = False
+    init_adapter: str | None = Field(None, min_length=1)
 
     epochs: int = Field(3, ge=1, le=10_000)
     steps: int | None = Field(None, ge=1, le=10_000_000)

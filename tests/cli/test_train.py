@@ -123,6 +123,53 @@ def test_targets_are_the_modules_that_train(words, tmp_path: Path, capsys):
     assert config["target_modules"] == ["down_proj", "q_proj"]
 
 
+def test_targets_may_be_layers(words, tmp_path: Path, capsys):
+    run(["train", *words, "--targets", "layers.1.q_proj,mlp.up_proj", "--out", str(tmp_path / "out")])
+
+    config = json.loads((tmp_path / "out" / "final_model" / "adapter_config.json").read_text())
+    assert config["target_modules"] == ["model.layers.1.self_attn.q_proj", "up_proj"]
+
+
+def test_a_run_may_start_from_an_adapter_and_says_so(words, tmp_path: Path, capsys):
+    run(["train", *words, "--out", str(tmp_path / "one")])
+    capsys.readouterr()
+
+    rest = [*words[:4], "--steps", "2", "--max-length", "128"]  # without its rank
+    code = run(["train", *rest, "--init-adapter", str(tmp_path / "one"), "--out", str(tmp_path / "two")])
+
+    told = "".join(capsys.readouterr().err.split())  # a narrow terminal breaks long paths
+    assert code == 0
+    assert f"Startsfrom{tmp_path / 'one'}(itsrank4,alpha8,targets)" in told
+
+
+def test_modules_to_save_is_refused_with_the_reason(words, tmp_path: Path, capsys):
+    (tmp_path / "r.yaml").write_text("modules_to_save: [lm_head]")
+
+    assert run(["train", *words, "--recipe", str(tmp_path / "r.yaml"), "--out", str(tmp_path / "out"), "--json"]) == 2
+    told = document(capsys)["error"]
+    assert told["code"] == "only_lora"
+    assert "lm_head" in told["message"]
+    assert "target_modules" in told["hint"]
+
+
+def test_a_dora_adapter_is_merged_before_it_is_talked_to(words, tmp_path: Path, capsys):
+    run(["train", *words, "--dora", "--lr", "0.05", "--out", str(tmp_path / "out")])
+    assert run(["export", str(tmp_path / "out"), "--gguf-adapter", str(tmp_path / "a.gguf")]) == 2
+    assert "--gguf merged.gguf" in capsys.readouterr().err
+    ask = ["--adapter", str(tmp_path / "out"), "--prompt", "What is 3?", "--temperature", "0", "--max-tokens", "8"]
+
+    assert run(["compare", *ask, "--json"]) == 0
+    captured = capsys.readouterr()
+    (both,) = json.loads(captured.out)["answers"]
+    assert run(["chat", *ask, "--json"]) == 0
+    tuned = document(capsys)["answer"]
+    model = words[words.index("--model") + 1]
+    assert run(["chat", "--model", model, *ask[2:], "--json"]) == 0
+
+    assert "DoRA" in captured.err
+    assert both["tuned"] == tuned != both["base"] == document(capsys)["answer"]
+
+
 def test_a_directory_that_holds_something_is_left_alone(words, tmp_path: Path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")

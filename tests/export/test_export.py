@@ -9,18 +9,23 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch
 
-from llmlora.adapter import MAX_HEADER_BYTES, read_adapter
-from llmlora.errors import AdapterMismatch, DiskFull, NotAnAdapter
+from llmlora.adapter import read_adapter
+from llmlora.certify import distance, float_copy, log_probabilities
+from llmlora.chat.engine import Engine, EngineOptions
+from llmlora.errors import AdapterMismatch, DiskFull, DoraNeedsMerging, NotAnAdapter
 from llmlora.export.adapter import export_adapter
-from llmlora.export.merged import export_merged
+from llmlora.export.merged import MOST_ERROR, export_merged
 from llmlora.export.quantise import pack_as
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import GgufFile
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.model.load import load_model
+from llmlora.model.lora import load_adapter_state
 from llmlora.model.source import Base, resolve
-from llmlora.train.run import train
+from llmlora.model.weights import MAX_HEADER_BYTES
+from llmlora.train.run import prepare_again, train
 from tests.small_run import EXACT, home, on_machine, small_recipe
 from tests.tiny import HIDDEN, tiny_gguf
 
@@ -42,10 +47,11 @@ def merged_weight(out: Path, base: Base, module: str, tensor: str) -> torch.Tens
     with GgufFile(base.path) as file:
         weight = PackedMatrix(file.packed(tensor), file.tensors[tensor].kind).dense(torch.float32)
         order = load_model(file, torch.float32).get_submodule(module).matrix.order
-    update = torch.from_numpy(pair.scaling * pair.b @ pair.a)
-    if order is not None:
-        update = torch.empty_like(update).index_copy_(0, torch.from_numpy(order), update)
-    return weight + update
+    rows = torch.arange(len(weight)) if order is None else torch.from_numpy(order)
+    tuned = weight[rows] + torch.from_numpy(pair.scaling * pair.b @ pair.a)
+    if pair.magnitude is not None:
+        tuned *= (torch.from_numpy(pair.magnitude) / tuned.norm(dim=1))[:, None]
+    return torch.empty_like(tuned).index_copy_(0, rows, tuned)
 
 
 @pytest.mark.parametrize("trained", [{}, {"rslora": True}, {"architecture": "gemma3"}], indirect=True)
@@ -66,7 +72,7 @@ def test_the_gguf_adapter_holds_every_pair_and_the_scaling_of_peft(trained, tmp_
             assert info.shape == ((4, shape[1]) if name.endswith("lora_a") else (shape[0], 4))
 
 
-@pytest.mark.parametrize("trained", [{}, {"architecture": "gemma3"}], indirect=True)
+@pytest.mark.parametrize("trained", [{}, {"architecture": "gemma3"}, {"dora": True}], indirect=True)
 def test_the_merged_file_holds_the_update_and_copies_the_rest(trained, tmp_path: Path):
     out, base = trained
 
@@ -87,6 +93,36 @@ def test_the_merged_file_holds_the_update_and_copies_the_rest(trained, tmp_path:
             got = PackedMatrix(merged.packed(tensor), merged.tensors[tensor].kind).dense(torch.float32)
             wanted = merged_weight(out, base, f"model.layers.1.{module}", tensor)
             assert float((got - wanted).norm() / wanted.norm()) < 0.01
+
+
+@pytest.mark.parametrize("trained", [{"dora": True}], indirect=True)
+def test_dora_has_no_gguf_adapter_and_the_error_says_what_to_do(trained, tmp_path: Path):
+    out, base = trained
+
+    with pytest.raises(DoraNeedsMerging) as caught:
+        export_adapter(out, base, tmp_path / "a.gguf")
+
+    assert f"llmlora export {out} --gguf merged.gguf" in caught.value.hint()
+    assert not (tmp_path / "a.gguf").exists()
+
+
+@pytest.mark.parametrize("trained", [{"dora": True, "target_modules": ["layers.1", "q_proj"]}], indirect=True)
+def test_the_engine_computes_from_merged_dora_what_training_computed(trained, tmp_path: Path):
+    out, base = trained
+    ids, merged, exact = list(range(33, 60)), tmp_path / "merged.gguf", tmp_path / "exact.gguf"
+    prepared = prepare_again(out, home(tmp_path))
+    plain = log_probabilities(prepared.base_model.train(False), ids)
+    load_adapter_state(prepared.model, load_torch(out / "final_model" / "adapter_model.safetensors"))
+    tuned = log_probabilities(prepared.base_model, ids)
+
+    export_merged(out, base, merged)
+
+    float_copy(merged, exact)
+    with Engine(exact, None, EngineOptions(context=128, exact=True)) as engine:
+        answered = engine.log_probabilities(ids)
+    with GgufFile(merged) as file:
+        assert distance(log_probabilities(load_model(file, torch.float32), ids), answered).most <= 0.02
+    assert distance(tuned, answered).mean <= MOST_ERROR * distance(plain, answered).mean
 
 
 def test_every_merged_tensor_keeps_the_update(trained, tmp_path: Path):

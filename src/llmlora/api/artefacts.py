@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from llmlora.adapter import base_name_of
+from llmlora.adapter import base_name_of, read_adapter
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.errors import Problem
 from llmlora.api.jobs import job_of, problem_of
@@ -102,6 +102,18 @@ def cancel_export(here: Here, reader: Reader, job_id: Id, export_id: Id) -> Expo
     if changed is None:
         raise NotFound("job", export_id)
     return _body(here, changed, reader)
+
+
+def tuned_gguf(here: Context, one: Job) -> Path:
+    """What answers for a succeeded job: its adapter, or, where that is DoRA, the merged model once it is made.
+
+    Raises:
+        DoraNeedsMerging: it is not made yet.
+    """
+    merged = here.settings.home.exports(one.id) / MERGED
+    if merged.exists() and read_adapter(here.settings.home.attempt(one.id, one.epoch)).dora:
+        return merged
+    return adapter_gguf(here, one)
 
 
 def adapter_gguf(here: Context, one: Job) -> Path:

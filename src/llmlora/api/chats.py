@@ -11,8 +11,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from starlette.concurrency import run_in_threadpool
 
-from llmlora.adapter import base_name_of, read_adapter
-from llmlora.api.artefacts import adapter_gguf
+from llmlora.adapter import base_name_of, check_base, read_adapter
+from llmlora.api.artefacts import tuned_gguf
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.engines import ENGINE, Pool, lifespan
 from llmlora.api.errors import Problem
@@ -23,7 +23,6 @@ from llmlora.chat.engine import Sampling
 from llmlora.chat.session import Session
 from llmlora.data.conversation import Turn
 from llmlora.errors import JobConflict, LlmloraError, NotFound
-from llmlora.export.mapping import check_base
 from llmlora.model.source import Base, resolve
 from llmlora.store import chats
 from llmlora.store.chats import Chat
@@ -258,7 +257,7 @@ def _files(here: Context, chat: Chat) -> tuple[Base, Path | None]:
         return base, None
     job = _trained(here, chat.job_id)
     check_base(read_adapter(here.settings.home.attempt(job.id, job.epoch)), base)
-    return base, adapter_gguf(here, job)
+    return base, tuned_gguf(here, job)
 
 
 def _trained(here: Context, job_id: str) -> Job:

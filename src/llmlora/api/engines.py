@@ -12,13 +12,13 @@ from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
 from llmlora.chat.session import Session
-from llmlora.model.source import Base, digest_of
+from llmlora.model.source import Base
 
 ENGINE = "llama.cpp (embedded)"
 MOST_LOADED = 2
 IDLE_SECONDS = 300.0
 
-Key = tuple[str, str | None]  # digests of the base and of the adapter
+Key = tuple[str, str | None]  # the base's digest, and which file is beside it
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Engines:
         Raises:
             EngineFailed: llama.cpp refuses one of the files.
         """
-        key = (base.digest, await run_in_threadpool(digest_of, adapter) if adapter else None)
+        key = (base.digest, _mark(adapter) if adapter else None)
         async with self._changed:
             await self._changed.wait_for(lambda: key not in self._busy and len(self._busy) < MOST_LOADED)
             self._busy.add(key)
@@ -106,10 +106,16 @@ class Engines:
             await asyncio.wait(self._ending)
 
 
+def _mark(path: Path) -> str:
+    """A file as it is now. It may be a merged model: gigabytes, too many to hash for each message."""
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
 def _open(model: Path, adapter: Path | None) -> Loaded:
     with ExitStack() as stack:
         session = Session(model, adapter)
-        stack.callback(session.engine.close)
+        stack.callback(session.close)
         stack.enter_context(session.renderer)
         return Loaded(session, stack.pop_all())
 

@@ -10,6 +10,7 @@ from llmlora.data.conversation import Turn
 from llmlora.data.render import Renderer
 from llmlora.data.template import choose_template
 from llmlora.data.tokenizer import load_tokenizer
+from llmlora.errors import GgufError
 from llmlora.gguf.reader import GgufFile
 
 MOST_CONTEXT = 4096
@@ -19,14 +20,23 @@ class Session:
     """Turns so far, and an engine that continues them; a context manager."""
 
     def __init__(self, model: Path, adapter: Path | None = None, system: str | None = None) -> None:
-        """Load the model, and the GGUF adapter if there is one."""
+        """Load the model, and the GGUF adapter if there is one.
+
+        A merged model may stand in the adapter's place. It is an engine of its own; that of the base is started when
+        the base is first asked.
+        """
         with GgufFile(model) as file:
             self.template, self.tokenizer = choose_template(file), load_tokenizer(file)
             context = int(file.metadata.get(f"{file.metadata['general.architecture']}.context_length", MOST_CONTEXT))
+        self.model, self.merged = model, adapter is not None and not _is_adapter(adapter)
         self.first = (Turn("system", system),) if system else ()
         self.turns: tuple[Turn, ...] = self.first
         self.renderer = Renderer(self.template)
-        self.engine = Engine(model, adapter, EngineOptions(context=min(context, MOST_CONTEXT)))
+        self.options = EngineOptions(context=min(context, MOST_CONTEXT))
+        self.engine = (
+            Engine(adapter, None, self.options) if adapter and self.merged else Engine(model, adapter, self.options)
+        )
+        self.base_engine: Engine | None = None
 
     def __enter__(self) -> Self:
         self.renderer.__enter__()
@@ -35,12 +45,12 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.engine.close()
+        self.close()
         self.renderer.__exit__(kind, error, trace)
 
     def answer(self, turns: tuple[Turn, ...], sampling: Sampling, adapted: bool = True) -> Iterator[str]:
         """The model's next turn after `turns`, piece by piece; nothing is remembered."""
-        return self.engine.stream(self._prompt(turns), sampling, adapted)
+        return self._engine(adapted).stream(self._prompt(turns), sampling, adapted)
 
     def ask(self, text: str, sampling: Sampling, adapted: bool = True) -> Iterator[str]:
         """Say something and hear the answer; both are remembered, also an answer that was stopped half-way.
@@ -48,7 +58,7 @@ class Session:
         What was said longest ago is forgotten when the context has no more room for it and an answer.
         """
         turns, said = (*self.turns, Turn("user", text)), list[str]()
-        room = self.engine.options.context - sampling.max_tokens
+        room = self.options.context - sampling.max_tokens
         while len(turns) > len(self.first) + 1 and len(self._prompt(turns)) > room:
             turns = (*self.first, *turns[len(self.first) + 2 :])
         try:
@@ -59,9 +69,29 @@ class Session:
             if said:
                 self.turns = (*turns, Turn("assistant", "".join(said)))
 
+    def close(self) -> None:
+        """End the engines."""
+        self.engine.close()
+        if self.base_engine:
+            self.base_engine.close()
+
+    def _engine(self, adapted: bool) -> Engine:
+        if adapted or not self.merged:
+            return self.engine
+        self.base_engine = self.base_engine or Engine(self.model, None, self.options)
+        return self.base_engine
+
     def _prompt(self, turns: tuple[Turn, ...]) -> list[int]:
         return self.tokenizer.encode(self.renderer.prompt(turns))
 
     def reset(self) -> None:
         """Forget what was said."""
         self.turns = self.first
+
+
+def _is_adapter(path: Path) -> bool:
+    try:
+        with GgufFile(path) as file:
+            return file.metadata.get("general.type") == "adapter"
+    except GgufError:
+        return True  # llama.cpp has the words for what is wrong with it

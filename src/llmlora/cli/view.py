@@ -55,9 +55,12 @@ def show_plan(prepared: Prepared, language: Language, console: Console) -> None:
         "memory": f"{plan.memory / MB:,.0f} MB",
         "time": duration(plan.seconds),
     }
+    if recipe.init_adapter:
+        facts = {"path": recipe.init_adapter, "rank": recipe.rank, "alpha": f"{recipe.alpha:g}"}
+        rows["start"] = say(language, "cli.train.start_value", **facts)
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(Text(say(language, f"cli.train.{name}"), style="dim"), Text(value))
+        table.add_row(Text(say(language, f"cli.train.{name}"), style="dim"), Text(value, overflow="fold"))
     console.print(table)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from llmlora.adapter import read_adapter
-from llmlora.export.mapping import Placed, check_base, place
+from llmlora.adapter import check_base, read_adapter
+from llmlora.errors import DoraNeedsMerging
+from llmlora.export.mapping import Placed, place
 from llmlora.export.modelfile import write_modelfile
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import STRING, GgufFile
@@ -24,9 +25,12 @@ def export_adapter(adapter_path: Path, base: Base, target: Path) -> int:
 
     Raises:
         NotAnAdapter, AdapterMismatch: it is none, or not one for this base.
+        DoraNeedsMerging: it is DoRA, whose magnitudes have no place in such a file.
         DiskFull: `target` is not written.
     """
     adapter = read_adapter(adapter_path)
+    if adapter.dora:
+        raise DoraNeedsMerging(adapter_path)
     check_base(adapter, base)
     with GgufFile(base.path) as file:
         placed = place(adapter, file)

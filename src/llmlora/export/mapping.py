@@ -1,7 +1,7 @@
 """From an adapter's modules to the tensors of its base's GGUF file, rows in the order of the file."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,26 +10,18 @@ from llmlora.errors import AdapterMismatch, NotAnAdapter
 from llmlora.gguf.architectures import Architecture, Linear, stored_rows
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.form import architecture_of
-from llmlora.model.source import Base
+from llmlora.text.catalogue import Words
 
 LAYER = re.compile(r"\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An adapter pair and the tensor it changes; rows of `pair.b` are in the file's order."""
+    """An adapter pair and the tensor it changes; rows of `pair` are in the file's order."""
 
     tensor: str  # with ".weight"
     module: str
     pair: Pair
-
-
-def check_base(adapter: Adapter, base: Base) -> None:
-    """Raises AdapterMismatch when the adapter says it was trained on other bytes than the base's."""
-    if adapter.base_digest is not None and adapter.base_digest != base.digest:
-        raise AdapterMismatch(
-            f"{adapter.base_name} ({adapter.base_digest[:19]}…)", f"{base.name} ({base.digest[:19]}…)"
-        )
 
 
 def place(adapter: Adapter, file: GgufFile) -> list[Placed]:
@@ -51,7 +43,9 @@ def _placed(adapter: Adapter, module: str, pair: Pair, file: GgufFile, architect
     if info is None or info.shape != shape:
         found = "without it" if info is None else f"of {info.shape}"
         raise AdapterMismatch(f"{adapter.base_name} ({module} of {shape})", f"{file.path.name} {found}")
-    return Placed(tensor, module, Pair(pair.a, _file_order(pair.b, linear, file, architecture), pair.scaling))
+    b = _file_order(pair.b, linear, file, architecture)
+    magnitude = None if pair.magnitude is None else _file_order(pair.magnitude, linear, file, architecture)
+    return Placed(tensor, module, replace(pair, b=b, magnitude=magnitude))
 
 
 def _linear(adapter: Adapter, module: str, architecture: Architecture) -> tuple[Linear, int]:
@@ -60,15 +54,16 @@ def _linear(adapter: Adapter, module: str, architecture: Architecture) -> tuple[
     for linear in architecture.linears:
         if linear.module.format(layer) == module:
             return linear, layer
-    raise NotAnAdapter(adapter.path, f"{module} is not a linear layer of the architecture {architecture.name}")
+    facts = {"module": module, "architecture": architecture.name}
+    raise NotAnAdapter(adapter.path, Words("not_adapter.no_layer", facts))
 
 
-def _file_order(b: np.ndarray, linear: Linear, file: GgufFile, architecture: Architecture) -> np.ndarray:
+def _file_order(rows: np.ndarray, linear: Linear, file: GgufFile, architecture: Architecture) -> np.ndarray:
     if linear.row_order == "as stored":
-        return b
+        return rows
     heads = int(file.metadata[f"{architecture.name}.attention.head_count"])
     if linear.row_order == "interleaved k":
         heads = int(file.metadata.get(f"{architecture.name}.attention.head_count_kv", heads))
-    stored = np.empty_like(b)
-    stored[stored_rows(heads, b.shape[0] // heads)] = b
+    stored = np.empty_like(rows)
+    stored[stored_rows(heads, rows.shape[0] // heads)] = rows
     return stored

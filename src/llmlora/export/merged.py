@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llmlora.adapter import read_adapter
+from llmlora.adapter import check_base, read_adapter
 from llmlora.data.packing import pack
 from llmlora.data.template import TEMPLATE_KEY
 from llmlora.export.activations import calibration_examples
-from llmlora.export.mapping import Placed, check_base, place
+from llmlora.export.mapping import Placed, place
 from llmlora.export.modelfile import write_modelfile
 from llmlora.export.quantise import pack_as
 from llmlora.ggml import BY_NAME, TensorType
@@ -86,9 +86,15 @@ def export_merged(
     return MergeReport(origin, list(decided.values()))
 
 
-def update_of(placed: Placed) -> Tensor:
-    """ΔW = scaling · B A, float32 [out, in], rows in the file's order."""
-    return placed.pair.scaling * (torch.from_numpy(placed.pair.b) @ torch.from_numpy(placed.pair.a))
+def update_of(placed: Placed, weight: Tensor) -> Tensor:
+    """What is added to W [out, in], float32, rows in the file's order: scaling · B A, or what DoRA makes of it."""
+    pair = placed.pair
+    update: Tensor = pair.scaling * (torch.from_numpy(pair.b) @ torch.from_numpy(pair.a))
+    if pair.magnitude is None:
+        return update
+    tuned = weight + update
+    norms: Tensor = tuned.norm(dim=1).clamp_min(torch.finfo(tuned.dtype).tiny)
+    return tuned * (torch.from_numpy(pair.magnitude) / norms)[:, None] - weight
 
 
 def _decide(
@@ -116,7 +122,8 @@ def _decide(
 
 def _merge(file: GgufFile, placed: Placed, x: Tensor) -> Merged:
     kind = file.tensors[placed.tensor].kind
-    weight, update = _dense(file, placed.tensor), update_of(placed)
+    weight = _dense(file, placed.tensor)
+    update = update_of(placed, weight)
     size, output = float(update.square().sum()), x @ update.T
     for name in CANDIDATES:
         if weight.shape[1] % BY_NAME[name].block_size:
@@ -136,7 +143,11 @@ def _ratio(part: Tensor, whole: Tensor) -> float:
 
 def _tensors(file: GgufFile, touched: dict[str, tuple[Placed, Merged]]) -> Sequence[TensorPlan]:
     def merged_bytes(placed: Placed, kind: TensorType) -> Callable[[], np.ndarray]:
-        return lambda: pack_as(_dense(file, placed.tensor) + update_of(placed), kind)
+        return lambda: pack_as(tuned(placed), kind)
+
+    def tuned(placed: Placed) -> Tensor:
+        weight = _dense(file, placed.tensor)
+        return weight + update_of(placed, weight)
 
     plans = []
     for name, info in file.tensors.items():

@@ -33,6 +33,7 @@ A LoRA adapter trained with llmlora {version} on the quantised weights of `{base
 | training loss | {loss:.4f} |
 | held-out loss | {eval_loss} |
 | adapter | rank {rank}, alpha {alpha:g}{rslora}, {targets}, {parameters:,} parameters |
+| began as | {start} |
 | computed in | {dtype} |
 | licence | {license} (the base's; it applies to what is derived from it) |
 
@@ -80,9 +81,12 @@ def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
         eval_loss="-" if progress.eval_loss is None else f"{progress.eval_loss:.4f}",
         rank=recipe.rank,
         alpha=recipe.alpha,
-        rslora=", rank-stabilised" if recipe.rslora else "",
+        rslora=(", rank-stabilised" if recipe.rslora else "") + (", DoRA" if recipe.dora else ""),
         targets=", ".join(recipe.target_modules),
         parameters=prepared.trainable_parameters,
+        start=f"the adapter `{recipe.init_adapter}` (weights `{prepared.frozen.start_digest}`)"
+        if recipe.init_adapter
+        else "a fresh adapter",
         dtype=prepared.plan.dtype,
         model_class=type(prepared.base_model).__name__,
     )

@@ -15,6 +15,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
 
+from llmlora.adapter import Adapter
 from llmlora.data.conversation import Turn
 from llmlora.data.examples import Example, fingerprint, make_examples
 from llmlora.data.packing import split
@@ -33,6 +34,7 @@ from llmlora.model.targets import block_of, linear_modules, peft_names, short, t
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
+from llmlora.train.beginning import continued, digest_of_start, put_start, read_start
 
 LIBRARIES = ("llmlora", "torch", "transformers", "peft", "numba", "numpy")
 
@@ -45,6 +47,7 @@ class Frozen:
     base_digest: str
     data_fingerprint: str
     versions: dict[str, str]
+    start_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Draft:
     template: ChatTemplate
     tokenizer: Tokenizer
     targets: list[str]  # as PEFT is told them
+    start: Adapter | None
     shape: Shape
     train: list[Example]
     held_out: list[Example]
@@ -122,6 +126,9 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     file = GgufFile(base.path)
     form = read_form(file)
     available = linear_modules(form.architecture, form.layers)
+    start = read_start(recipe, base)
+    if start:
+        recipe = continued(recipe, start, available)
     targets = targets_of(recipe.target_modules, available)
     recipe = resolve_recipe(recipe, base, form)
     template, tokenizer = choose_template(file), load_tokenizer(file)
@@ -137,6 +144,7 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
         template=template,
         tokenizer=tokenizer,
         targets=peft_names(targets, available),
+        start=start,
         shape=shape_of(form, recipe, targets, file),
         train=train,
         held_out=held_out,
@@ -154,17 +162,23 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
     """
     made = draft(recipe, home, stores)
     if frozen is None:
-        frozen = Frozen(made.plan(), made.base.digest, made.data_fingerprint, library_versions())
+        frozen = Frozen(
+            made.plan(), made.base.digest, made.data_fingerprint, library_versions(), digest_of_start(made.start)
+        )
     elif made.base.digest != frozen.base_digest:
         raise RunChanged("base model", frozen.base_digest, made.base.digest)
     elif made.data_fingerprint != frozen.data_fingerprint:
         raise RunChanged("data", frozen.data_fingerprint[:12], made.data_fingerprint[:12])
+    elif (found := digest_of_start(made.start)) != frozen.start_digest:
+        raise RunChanged("starting adapter", str(frozen.start_digest)[:19], str(found)[:19])
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
     model = load_model(made.file, DTYPES[frozen.plan.dtype])
     if frozen.plan.recompute:
         model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, made.recipe, made.targets)
+    if made.start:
+        put_start(adapted, made.start)
     return Prepared(
         recipe=made.recipe,
         base=made.base,
