@@ -19,9 +19,12 @@ from llmlora.api.engines import Engines
 from llmlora.chat.engine import Sampling
 from llmlora.data.conversation import Turn
 from llmlora.errors import EngineFailed
+from llmlora.export.merged import export_merged
 from llmlora.model.source import resolve
 from llmlora.store import jobs
+from llmlora.train.run import train
 from tests.api.app import app_of, context_at
+from tests.small_run import EXACT, on_machine, small_recipe
 from tests.tiny import tiny_gguf
 
 SMOL = "sample:smollm2-135m"
@@ -40,13 +43,19 @@ def client(here):
         yield running
 
 
-def trained_job(context, model: str = SMOL, state: str = "succeeded") -> str:
-    """A training job that is over, with a random adapter on every q projection."""
+def succeeded_job(context, model: str, state: str = "succeeded") -> str:
+    """A training job that is over, its first attempt's directory still to be made."""
     job = jobs.submit(context.database, jobs.Request("train", "my job", {"recipe": {"model": model}}))
     with context.database.writing() as connection:
         job = jobs.claim(connection, "me", ["train"]) or job
         jobs.write(connection, job.id, job.epoch, state=state)
-    directory, random = context.settings.home.attempt(job.id, job.epoch) / "final_model", np.random.default_rng(0)
+    return job.id
+
+
+def trained_job(context, model: str = SMOL, state: str = "succeeded") -> str:
+    """A training job that is over, with a random adapter on every q projection."""
+    job_id = succeeded_job(context, model, state)
+    directory, random = context.settings.home.attempt(job_id, 1) / "final_model", np.random.default_rng(0)
     directory.mkdir(parents=True)
     weights = {}
     for layer in range(30):
@@ -58,7 +67,7 @@ def trained_job(context, model: str = SMOL, state: str = "succeeded") -> str:
     (directory / "recipe.yaml").write_text(yaml.safe_dump({"model": model}))
     digest = resolve(model, context.settings.home, ()).digest
     (directory / "MANIFEST.json").write_text(json.dumps({"base": {"name": model, "digest": digest}}))
-    return job.id
+    return job_id
 
 
 def tiny_chat(client: TestClient, tmp_path: Path) -> str:
@@ -106,6 +115,24 @@ def test_the_adapter_can_be_left_out_of_an_answer(client, here):
     (_, done) = say(client, chat, "Hello", adapted=False)[-1]
 
     assert [answer["side"] for answer in done["answers"]] == ["base"]
+
+
+def test_a_dora_job_answers_once_it_is_merged(client, here, tmp_path: Path, monkeypatch):
+    on_machine(monkeypatch, EXACT)
+    recipe = small_recipe(tmp_path, dora=True, learning_rate=0.05, eval_split=0)
+    job_id = succeeded_job(here, recipe.model)
+    out = here.settings.home.attempt(job_id, 1)
+    train(recipe, out, here.settings.home)
+    chat = client.post("/api/chats", json={"job_id": job_id}).json()["id"]
+
+    refused = client.post(f"/api/chats/{chat}/messages", json={"content": "Hi", **GREEDY})
+    merged = here.settings.home.exports(job_id) / "merged.gguf"
+    export_merged(out, resolve(recipe.model, here.settings.home, ()), merged)
+    (_, done) = say(client, chat, "Hi", compare=True)[-1]
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "dora_needs_merging")
+    tuned, base = done["answers"]
+    assert tuned["text"] != base["text"]
 
 
 def test_each_side_knows_the_conversation_as_it_went_for_it():

@@ -10,15 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from llmlora.api import artefacts, datasets, jobs, records
 from llmlora.api.records import thin
 from llmlora.jobs.runner import Runner
+from llmlora.paths import Run
 from llmlora.store import events
 from llmlora.store import jobs as queue
 from llmlora.store.events import Line
 from tests.api.app import app_of, context_at
+from tests.peft_adapter import peft_adapter
 from tests.tiny import tiny_gguf
 
 
@@ -63,6 +66,20 @@ def test_a_plan_says_what_a_run_will_need_and_which_rules_were_applied(client, a
     assert plan["recipe"]["alpha"] == 8
     assert "data" not in plan["recipe"]
     assert plan["rows"] + plan["eval_rows"] == 12
+
+
+def test_a_job_may_start_from_an_adapter_and_takes_over_what_it_is(client, here, asked, tmp_path: Path):
+    start = peft_adapter(tmp_path / "start", tmp_path / "tiny.gguf", rank=3)
+    recipe = {name: value for name, value in asked["recipe"].items() if name != "rank"} | {"init_adapter": str(start)}
+
+    plan = client.post("/api/training/plan", json={"dataset_id": asked["dataset_id"], "recipe": recipe}).json()
+    job_id = client.post("/api/training/jobs", json={**asked, "recipe": recipe}).json()["id"]
+    run_to_end(here, job_id)
+
+    assert (plan["recipe"]["rank"], plan["recipe"]["target_modules"]) == (3, ["q_proj", "down_proj"])
+    assert client.get(f"/api/training/jobs/{job_id}").json()["progress"]["state"] == "succeeded"
+    written = yaml.safe_load(Run(here.settings.home.attempt(job_id, 1)).recipe.read_text())
+    assert written["rank"] == 3
 
 
 def test_a_job_from_the_request_to_the_adapter(client, here, asked):
@@ -130,6 +147,7 @@ def test_jobs_are_steered(client, asked):
         ({"recipe": {"model": "x", "rank": 100_000}}, 422, "invalid_request"),
         ({"recipe": {"model": "x", "data": "/etc/passwd"}}, 422, "invalid_request"),
         ({"recipe": {"model": "x", "trust_remote_code": True}}, 422, "invalid_request"),
+        ({"recipe": {"model": "x", "modules_to_save": ["lm_head"]}}, 422, "only_lora"),
         ({"dataset_id": "nosuch"}, 404, "not_found"),
         ({"name": "a\u202eb"}, 422, "invalid_request"),
     ],
