@@ -32,7 +32,8 @@ def base(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     for name, size in (("HIDDEN", 256), ("HEAD_DIM", 64), ("WIDE", 256)):
         monkeypatch.setattr(tiny, name, size)
     path, plans = tmp_path / "base.gguf", []
-    with GgufFile(tiny_gguf(tmp_path / "float.gguf", kind=gguf.GGMLQuantizationType.F32)) as file:
+    whole = {"rope.dimension_count": 64}
+    with GgufFile(tiny_gguf(tmp_path / "float.gguf", kind=gguf.GGMLQuantizationType.F32, keys=whole)) as file:
         for place, (name, info) in enumerate(file.tensors.items()):
             if name == "token_embd.weight":  # smaller, so that many tokens are likely and can be compared
                 small = (file.packed(name).view(np.float32) * 0.1).tobytes

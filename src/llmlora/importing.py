@@ -23,7 +23,7 @@ from llmlora.adapter import CONFIG, PICKLES, WEIGHTS, Adapter, check_base, read_
 from llmlora.errors import NotAnAdapter, OutputNotEmpty, WhichBase
 from llmlora.export.mapping import place
 from llmlora.gguf.reader import GgufFile
-from llmlora.model.config import architecture_of, config_of
+from llmlora.model.form import read_form
 from llmlora.model.source import Base, list_names, resolve
 from llmlora.model.targets import linear_modules, peft_names
 from llmlora.paths import Home
@@ -71,7 +71,8 @@ def import_adapter(source: Path, model: str | None, name: str | None, home: Home
     check_base(adapter, base)
     with GgufFile(base.path) as file:
         place(adapter, file)
-        available = linear_modules(architecture_of(file), config_of(file).num_hidden_layers)
+        form = read_form(file)
+        available = linear_modules(form.architecture, form.layers)
     target = home.adapters / (name or _name_of(source))
     if target.exists():
         raise OutputNotEmpty(target)

@@ -1600,7 +1600,7 @@ export interface components {
             dropout?: number;
             /**
              * Target Modules
-             * @description Which linear layers get an adapter: all-linear, or names such as q_proj,v_proj.
+             * @description Which linear layers get an adapter: all-linear, or names: q_proj (of every block), layers.0-5.q_proj (of these blocks), layers.3 (all of one block), or a layer's whole name.
              * @default [
              *       "all-linear"
              *     ]
@@ -1614,11 +1614,15 @@ export interface components {
             rslora?: boolean;
             /**
              * Dora
-             * @description Weight-decomposed LoRA. Not available on packed bases yet.
+             * @description DoRA: also learns the length of each row of the weights. Often a little better at low ranks; slower, and it leaves as a merged GGUF only (a GGUF adapter cannot carry it).
              * @default false
-             * @constant
              */
-            dora?: false;
+            dora?: boolean;
+            /**
+             * Init Adapter
+             * @description Start from the weights of this adapter (a run's directory, or one that was imported) instead of fresh ones. Its rank, alpha, targets, rslora and dora are kept.
+             */
+            init_adapter?: string | null;
             /**
              * Epochs
              * @description How often every row is seen.
