@@ -175,6 +175,7 @@ def test_pickles_are_refused_by_name_and_never_opened(base: Path, tmp_path: Path
         ({"peft_type": "IA3"}, "peft_type"),
         ({"use_dora": True}, "magnitudes"),
         ({"r": 8}, "rank 8"),
+        ({"auto_mapping": "x" * 2**20}, "larger than"),
     ],
 )
 def test_what_cannot_be_used_exactly_is_refused_with_the_reason(base: Path, tmp_path: Path, config: dict, words: str):

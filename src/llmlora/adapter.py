@@ -27,6 +27,7 @@ WEIGHTS, CONFIG, MANIFEST, RECIPE = (
     "recipe.yaml",
 )
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+MAX_CONFIG_BYTES = 2**20
 PREFIX = "base_model.model."
 LORA_A, LORA_B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
@@ -187,6 +188,8 @@ def _pair(directory: Path, module: str, weights: Mapping[str, Floats], config: _
 
 def _read_config(directory: Path) -> _Config:
     try:
+        if (directory / CONFIG).stat().st_size > MAX_CONFIG_BYTES:
+            raise NotAnAdapter(directory, Words("not_adapter.large", {"file": CONFIG, "limit": MAX_CONFIG_BYTES}))
         return _Config.model_validate_json((directory / CONFIG).read_bytes())
     except OSError as error:
         raise NotAnAdapter(directory, Words("not_adapter.unreadable", {"file": CONFIG, "reason": str(error)})) from None
