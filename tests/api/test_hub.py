@@ -290,6 +290,19 @@ def test_a_store_that_is_away_is_said_to_be(client, monkeypatch):
     assert "s3cret" not in answer.text
 
 
+def test_a_store_whose_disk_is_full_says_what_to_do(client, monkeypatch):
+    class Full(Exception):
+        sqlite_errorname = "SQLITE_FULL"
+
+    def full():
+        raise OperationalError("insert", {}, Full("database or disk is full"))
+
+    monkeypatch.setattr(client.context.database, "reading", full)
+    answer = client.get("/api/training/jobs/nobody/events")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "store_full")
+
+
 # REL-16, on the wire
 
 

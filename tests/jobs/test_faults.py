@@ -1,5 +1,6 @@
 """Real workers, a real runner and a real PostgreSQL, killed: jobs end in the same bytes, and nothing is lost."""
 
+import os
 import random
 import shutil
 import signal
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +118,55 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < limit, "it did not happen"
         time.sleep(0.01)
+
+
+@contextmanager
+def small_disk(directory: Path, megabytes: int) -> Iterator[None]:
+    """A file system of its own in `directory`, in memory."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Leave no byte free on the disk of `path`."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(path.parent).free)
+        while file.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.trip
+def test_rel_04_a_disk_that_is_really_full_costs_only_the_time_until_there_is_room(tmp_path: Path, monkeypatch):
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    with small_disk(directory, 200):
+        monkeypatch.setenv("LLMLORA_HOME", str(directory / "home"))
+        settings = read_settings()
+        settings.home.root.mkdir()
+        with closing(Database(settings.database_url)) as database:
+            runner = Runner(database, settings, PROMPT)
+            one = submit(database, tmp_path / "x")
+            run_until(runner, lambda: fetch(database, one).checkpoint_step)
+            (supervised,) = runner.running.values()
+            fill(directory / "rest")
+            wait_for(lambda: supervised.process.code() is not None)
+            runner.tick()  # the store has no room either: what happened is told later
+
+            (directory / "rest").unlink()
+            paused = run_to_state(runner, one, "paused", *FINAL)
+            with database.writing() as connection:
+                jobs.want(connection, one.id, "run")
+            done = run_to_state(runner, one, *FINAL)
+
+            assert (paused.state, paused.error["code"], done.state) == ("paused", "disk_full", "succeeded")
+            assert told(database, one, "step")[-1] == STEPS
 
 
 def test_rel_06_a_killed_runner_takes_its_worker_along_and_the_next_one_goes_on(

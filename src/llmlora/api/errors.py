@@ -22,6 +22,7 @@ from llmlora.errors import (
     StoreUnusable,
     TooLarge,
 )
+from llmlora.store.database import says_disk_full
 from llmlora.text.catalogue import Language, say
 
 STATUS: dict[type[LlmloraError], int] = {
@@ -107,7 +108,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
-    def store_away(request: Request, _: Exception) -> JSONResponse:
+    def store_away(request: Request, error: Exception) -> JSONResponse:
+        if says_disk_full(error):
+            return plain_response(507, "store_full", language_of(request))
         response = plain_response(503, "store_away", language_of(request))
         response.headers["retry-after"] = "5"
         return response

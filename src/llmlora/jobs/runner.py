@@ -40,6 +40,7 @@ class Runner:
         self.owner = owner or me()
         self.running: dict[tuple[Kind, ...], Supervised] = {}
         self._began = self._reaped = 0.0
+        self._away = ""  # what the database said when it did not answer
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`; what runs then is saved and goes back to the queue."""
@@ -59,13 +60,24 @@ class Runner:
             for lane in LANES:
                 if lane not in self.running and (job := self._claim(lane)):
                     self._start(lane, job)
+            self._away = ""
         except Unreachable as error:
-            log.warning("the database does not answer: %s", str(error.__cause__ or error).strip().splitlines()[0])
+            self._tell_away(error)
+
+    def _tell_away(self, error: Exception) -> None:
+        """Once, however often it is asked meanwhile."""
+        said = str(error.__cause__ or error).strip().splitlines()[0]
+        if said != self._away:
+            log.warning("the database does not answer: %s", said)
+        self._away = said
 
     def close(self) -> None:
         """Save what runs, give it back to the queue, and end it."""
         for supervised in self.running.values():
-            supervised.shut_down()
+            try:
+                supervised.shut_down()
+            except Unreachable as error:  # whoever starts next takes it over: its owner is gone
+                self._tell_away(error)
         self.running.clear()
 
     def _claim(self, lane: tuple[Kind, ...]) -> Job | None:

@@ -86,9 +86,11 @@ class Supervised:
         while self.process.code() is None and time.monotonic() < limit:
             time.sleep(0.05)
         self.process.signal(signal.SIGKILL)
-        if self._copy_events():
-            self._conclude(self.process.code() or 0, shutting_down=True)
-        self.process.close()
+        try:
+            if self._copy_events():
+                self._conclude(self.process.code() or 0, shutting_down=True)
+        finally:
+            self.process.close()
 
     def _copy_events(self) -> bool:
         lines, position = mirror.read_new(Run(self.out).events, self.position)

@@ -29,6 +29,7 @@ BUSY_SECONDS = 30
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb", "smb2", "smbfs", "smb3")
 MIGRATION_LOCK = 7_265_614  # any number, the same in all of our processes
 Unreachable = (DBAPIError, PoolTimeout)  # the database is away, or too busy to answer
+DISK_FULL = ("SQLITE_FULL", "53100")  # what SQLite's and PostgreSQL's drivers call it
 
 
 class Now(FunctionElement[float]):
@@ -112,6 +113,12 @@ class Database:
                 command.upgrade(config, tables.REVISION)
             except CommandError as error:
                 raise StoreUnusable(_without_password(str(self.engine.url)), str(error)) from None
+
+
+def says_disk_full(error: Exception) -> bool:
+    """Whether the database did not answer because its disk is full."""
+    original = getattr(error, "orig", None)
+    return any(getattr(original, name, None) in DISK_FULL for name in ("sqlite_errorname", "sqlstate"))
 
 
 def take_numbers(connection: Connection, count: int = 1) -> int:
