@@ -34,7 +34,7 @@ def examples(seed: int = 0) -> list[Example]:
     for row, length in enumerate(LENGTHS):
         trained = random.random(length) < 0.6
         trained[0] = False
-        made.append(Example(row, random.integers(0, 256, length).astype(np.int32), trained, truncated=False))
+        made.append(Example(row, random.integers(0, 256, length).astype(np.int32), trained, cut=0))
     return made
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmlora.api import datasets
+from llmlora.api import datasets, rows
 from llmlora.store import jobs
 from tests.api.app import app_of, context_at
 
@@ -29,7 +29,7 @@ def here(tmp_path: Path):
 
 @pytest.fixture
 def client(here):
-    with TestClient(app_of(here, datasets.router), headers={"accept-language": "en"}) as running:
+    with TestClient(app_of(here, datasets.router, rows.router), headers={"accept-language": "en"}) as running:
         yield running
 
 
@@ -75,6 +75,21 @@ def test_what_is_wrong_with_a_file_is_said_in_the_readers_language(client):
     assert "データではなくモデルです" in response.json()["error"]["message"]
 
 
+def test_errors_call_a_file_by_its_name_and_never_by_its_place(client, here):
+    refused = client.post("/api/datasets/upload", params={"name": "猫.csv"}, content=b"GGUF", headers=BYTES).json()
+
+    assert refused["error"]["message"].startswith("猫.csv cannot be read")
+    assert str(here.settings.home.root) not in json.dumps(refused)
+
+
+def test_the_sample_is_there_for_the_asking(client):
+    made = client.post("/api/datasets/sample", headers={"accept-language": "ja"}).json()
+
+    assert (made["name"], made["rows"], made["problems"]) == ("ござるのサンプル（5 行）", 5, 0)
+    page = client.get(f"/api/datasets/{made['id']}/rows").json()
+    assert all(row["turns"][-1]["content"].endswith("でござる。") for row in page["rows"])
+
+
 def test_rows_in_the_request_become_a_data_set(client):
     rows = [{"prompt": "春は", "completion": "あけぼの"}]
 
@@ -90,7 +105,26 @@ def test_rows_come_in_pages(client):
 
     page = client.get(f"/api/datasets/{made['id']}/rows", params={"offset": 5, "limit": 5}).json()
 
-    assert [row["row"] for row in page["rows"]] == [6, 7]
+    assert (page["offset"], [row["row"] for row in page["rows"]]) == (5, [6, 7])
+
+
+def test_a_page_begins_at_a_row_or_the_next_that_can_be_used(client):
+    made = upload(client, lines(2) + b"\n{}\n" + lines(2))
+
+    pages = [client.get(f"/api/datasets/{made['id']}/rows", params={"row": row}).json() for row in (2, 3, 9)]
+
+    assert [[row["row"] for row in page["rows"]] for page in pages] == [[2, 4, 5], [4, 5], []]
+    assert [page["offset"] for page in pages] == [1, 2, 4]
+
+
+def test_an_answer_that_is_not_to_be_learned_shows_as_such(client):
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]
+    rows = [{"messages": [*said, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}]
+    made = client.post("/api/datasets", json={"name": "x", "rows": rows}).json()
+
+    (row,) = client.get(f"/api/datasets/{made['id']}/rows").json()["rows"]
+
+    assert [turn["trained"] for turn in row["turns"]] == [True, False, True, True]
 
 
 def test_the_tokens_of_a_row_are_shown_with_what_is_trained(client):
@@ -101,7 +135,20 @@ def test_the_tokens_of_a_row_are_shown_with_what_is_trained(client):
     (row,) = page["rows"]
     trained = "".join(piece for piece, learned in zip(row["pieces"], row["trained"], strict=True) if learned)
     assert trained == "a0<|im_end|>"
-    assert len(row["ids"]) == len(row["pieces"])
+    assert len(row["ids"]) == len(row["pieces"]) == row["length"]
+    special = {piece for piece, marker in zip(row["pieces"], row["special"], strict=True) if marker}
+    assert special == {"<|im_start|>", "<|im_end|>"}
+
+
+def test_of_a_row_that_is_cut_the_whole_length_is_told(client):
+    made = upload(client, lines(2))
+    facts = {"model": SMOL, "row": 2}
+
+    (whole,) = client.get(f"/api/datasets/{made['id']}/tokens", params=facts).json()["rows"]
+    (cut,) = client.get(f"/api/datasets/{made['id']}/tokens", params={**facts, "max_length": 8}).json()["rows"]
+
+    assert (cut["row"], cut["length"], len(cut["ids"])) == (2, whole["length"], 8)
+    assert cut["ids"] == whole["ids"][:8]
 
 
 def test_the_check_with_a_model_counts_tokens(client):
@@ -210,7 +257,7 @@ def test_renaming_changes_the_name_alone(client):
     assert renamed["sha256"] == made["sha256"]
 
 
-@pytest.mark.parametrize("path", ["", "/rows", "/file", "/check", "/tokens?model=x"])
+@pytest.mark.parametrize("path", ["", "/rows", "/file", "/check", "/columns", "/tokens?model=x"])
 def test_unknown_ids_are_not_found(client, path: str):
     assert client.get(f"/api/datasets/nosuch{path}").status_code == 404
 
@@ -219,6 +266,11 @@ def test_columns_of_other_names_are_mapped_and_the_mapping_goes_with_the_rows(cl
     content = b"foo,bar,baz\nq,a,b\n"
     refused = client.post("/api/datasets/upload", params={"name": "x"}, content=content, headers=BYTES)
     assert "foo" in refused.json()["error"]["message"]
+    assert [field["field"] for field in refused.json()["error"]["fields"]] == ["map"]
+    looked = client.post("/api/datasets/columns", params={"name": "x"}, content=content, headers=BYTES).json()
+    assert (looked["format"], looked["encoding"], looked["names"]) == ("csv", "utf-8", ["foo", "bar", "baz"])
+    assert looked["rows"] == [{"row": 1, "cells": ["q", "a", "b"]}]
+    assert files_below(here.settings.home.datasets) == []
 
     said = {"name": "x", "map": ["instruction=foo", "output=bar"]}
     made = client.post("/api/datasets/upload", params=said, content=content, headers=BYTES)
@@ -239,3 +291,21 @@ def test_a_mapping_to_nowhere_changes_nothing(client):
 
     assert refused.status_code == 422
     assert client.get(f"/api/datasets/{made['id']}").json() == made
+
+
+def test_columns_are_shown_as_they_are_whatever_is_mapped(client):
+    rows = [{"質問": "q1", "答え": "a1", "n": {"x": [1]}}, {"質問": "q2", "答え": "a2", "new": True}]
+    made = client.post("/api/datasets", json={"name": "x", "rows": rows, "mapping": {"output": "質問"}}).json()
+
+    looked = client.get(f"/api/datasets/{made['id']}/columns").json()
+
+    assert looked["names"] == ["質問", "答え", "n", "new"]
+    assert looked["guessed"] == {"instruction": "質問", "output": "答え"}
+    assert [row["cells"] for row in looked["rows"]] == [["q1", "a1", '{"x": [1]}', ""], ["q2", "a2", "", "true"]]
+
+
+def test_a_file_without_columns_is_not_looked_at(client, here):
+    response = client.post("/api/datasets/columns", params={"name": "model"}, content=b"GGUF", headers=BYTES)
+
+    assert response.json()["error"]["code"] == "data_unreadable"
+    assert files_below(here.settings.home.datasets) == []

@@ -98,7 +98,7 @@ def test_control_characters_are_warned_of_but_not_white_space(file):
 
 @pytest.mark.parametrize("lengths", [[5], [5, 5], [1, 8], [1, 9, 9, 3], [2, 1000, 31, 500, 501]])
 def test_the_histogram_holds_every_row_once(lengths):
-    examples = [Example(1, np.zeros(n, np.int32), np.ones(n, np.bool_), False) for n in lengths]
+    examples = [Example(1, np.zeros(n, np.int32), np.ones(n, np.bool_), 0) for n in lengths]
 
     bins = count_tokens(examples).histogram
 
@@ -117,14 +117,13 @@ def test_lengths_are_counted_as_the_model_sees_them(file, tokenizer, tmp_path):
     report = check(reading, examples, 50, problems)
 
     assert report.tokens is not None
-    lengths = [len(example.ids) for example in examples]
-    assert lengths[1:] == [50, 50]
-    assert (report.tokens.min, report.tokens.p50, report.tokens.max, report.tokens.total) == (
-        lengths[0],
-        50,
-        50,
-        sum(lengths),
-    )
+    assert [len(example.ids) for example in examples][1:] == [50, 50]
+    lengths = sorted(len(example.ids) + example.cut for example in examples)
+    counts = report.tokens
+    assert (counts.min, counts.p50, counts.max) == tuple(lengths)
+    assert lengths[1] > 50
+    assert (counts.histogram[0].least, counts.histogram[-1].most) == (lengths[0], lengths[2])
+    assert counts.total == sum(len(example.ids) for example in examples)
     assert report.tokens.supervised == sum(example.trained.sum() for example in examples)
     assert report.tokens.supervised_share == round(report.tokens.supervised / report.tokens.total, 4)
     assert warned(report) == [(2, "truncated"), (3, "truncated"), (3, "nothing_supervised")]

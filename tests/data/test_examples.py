@@ -70,6 +70,7 @@ def test_a_long_row_is_cut_and_says_so(model):
 
     assert len(example.ids) == len(example.trained) == 60
     assert example.truncated
+    assert example.cut == len(make_example(row(1, "a", "b " * 200), tokenizer, renderer, 500).ids) - 60
     assert example.usable
     assert not make_example(row(1, "a " * 200, "b"), tokenizer, renderer, 60).usable
 
@@ -88,7 +89,7 @@ def test_the_fingerprint_changes_with_any_token_or_mask(model):
 
 def test_the_fingerprint_knows_where_a_row_ends():
     def example(*ids: int) -> Example:
-        return Example(1, np.array(ids, np.int32), np.zeros(len(ids), np.bool_), False)
+        return Example(1, np.array(ids, np.int32), np.zeros(len(ids), np.bool_), 0)
 
     # without lengths, these would be the same bytes
     assert fingerprint([example(1), example(5)]) != fingerprint([example(1, 5 << 8)])

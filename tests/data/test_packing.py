@@ -11,7 +11,7 @@ from llmlora.data.packing import pack, rows_of_step, split
 
 
 def example(row: int, ids: list[int], trained: list[int]) -> Example:
-    return Example(row, np.array(ids, np.int32), np.isin(np.arange(len(ids)), trained), False)
+    return Example(row, np.array(ids, np.int32), np.isin(np.arange(len(ids)), trained), 0)
 
 
 def test_packing_lays_rows_end_to_end():

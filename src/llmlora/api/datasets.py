@@ -1,4 +1,4 @@
-"""Data sets: uploaded, checked, looked into, kept by version."""
+"""Data sets: uploaded, checked, kept by version. What is in them: `rows`."""
 
 import hashlib
 import json
@@ -12,15 +12,17 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from llmlora.api.context import Context, Here
+from llmlora.api.context import Context, Here, Reader
 from llmlora.api.labels import Id, Label, file_name
-from llmlora.errors import DatasetInUse, NotFound, TooLarge
+from llmlora.demo.style import material
+from llmlora.errors import DatasetInUse, DataUnreadable, NotFound, TooLarge
 from llmlora.files import full_disk_as_error, need_room, sync
 from llmlora.recipe import Part
 from llmlora.store import datasets as store
 from llmlora.store import jobs
 from llmlora.store.database import new_id
 from llmlora.store.datasets import Dataset
+from llmlora.text.catalogue import say
 
 router = APIRouter(prefix="/api/datasets", tags=["datasets"])
 
@@ -29,11 +31,7 @@ RESERVE_BYTES = 64 * 2**20  # the disk is not filled to the brim: jobs need to s
 ROOM_EVERY = 8 * 2**20
 ROWS_FILE = "rows"  # the name of every stored file: a user's name is only a label
 DEFAULT_LENGTH = 1024
-
-Offset = Annotated[int, Query(ge=0, le=10**9)]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Length = Annotated[int, Query(ge=8, le=1_048_576)]
-
+A_FILE = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Columns = dict[Part, ColumnName]
@@ -107,6 +105,21 @@ class DatasetDetails(DatasetBody):
     report: ReportBody
 
 
+class HeadRow(BaseModel):
+    row: int
+    cells: list[str]
+
+
+class ColumnsBody(BaseModel):
+    """How a file begins: its columns, the first texts (cut) under each, and what the names alone tell of them."""
+
+    format: str
+    encoding: str | None
+    names: list[str]
+    rows: list[HeadRow]
+    guessed: Columns
+
+
 class NewDataset(BaseModel):
     """Rows given in the request itself."""
 
@@ -126,36 +139,6 @@ class DatasetChange(BaseModel):
     mapping: Columns | None = None
 
 
-class TurnBody(BaseModel):
-    role: str
-    content: str
-
-
-class RowBody(BaseModel):
-    row: int
-    turns: list[TurnBody]
-
-
-class RowsPage(BaseModel):
-    total: int
-    rows: list[RowBody]
-
-
-class TokensRow(BaseModel):
-    """A row as the model sees it: `ids`, their texts, and which of them are trained."""
-
-    row: int
-    truncated: bool
-    ids: list[int]
-    pieces: list[str]
-    trained: list[bool]
-
-
-class TokensPage(BaseModel):
-    total: int
-    rows: list[TokensRow]
-
-
 @router.get("")
 def list_datasets(here: Here) -> list[DatasetBody]:
     """All data sets, newest first."""
@@ -172,12 +155,18 @@ def create_dataset(here: Here, new: NewDataset) -> DatasetDetails:
     return _accept(here, dataset_id, folder, new.name, new.mapping)
 
 
+@router.post("/sample", status_code=201)
+def create_sample(here: Here, reader: Reader) -> DatasetDetails:
+    """A small data set to begin with: the rows of the demo."""
+    folder, dataset_id = _new_folder(here)
+    shutil.copyfile(material().rows, folder / ROWS_FILE)
+    return _accept(here, dataset_id, folder, say(reader, "datasets.sample"), {})
+
+
 @router.post(
     "/upload",
     status_code=201,
-    openapi_extra={
-        "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-    },
+    openapi_extra=A_FILE,
 )
 async def upload_dataset(
     here: Here,
@@ -195,19 +184,33 @@ async def upload_dataset(
     return await run_in_threadpool(_accept, here, dataset_id, folder, name, mapping)
 
 
+@router.post(
+    "/columns",
+    openapi_extra=A_FILE,
+)
+async def look_at_columns(here: Here, request: Request, name: Annotated[Label, Query()]) -> ColumnsBody:
+    """How a file begins that an upload refuses because it lacks `map`. It is not kept."""
+    folder, _ = await run_in_threadpool(_new_folder, here)
+    await _receive(request.stream(), folder)
+    try:
+        return ColumnsBody(**await run_in_threadpool(ask, here, "columns", folder / ROWS_FILE, name))
+    finally:
+        await run_in_threadpool(_forget, folder)
+
+
 @router.get("/{dataset_id}")
 def get_dataset(here: Here, dataset_id: Id) -> DatasetDetails:
     """A data set and what the check found."""
-    return _details(_fetch(here, dataset_id))
+    return _details(fetch(here, dataset_id))
 
 
 @router.patch("/{dataset_id}")
 def change_dataset(here: Here, dataset_id: Id, new: DatasetChange) -> DatasetDetails:
     """Change the name, or which column holds what; then the rows are read again."""
-    old = _fetch(here, dataset_id)
+    old = fetch(here, dataset_id)
     values: dict[str, Any] = {} if new.name is None else {"name": new.name}
     if new.mapping is not None:
-        values |= _checked(here, path_of(here, old), new.mapping)
+        values |= _checked(here, path_of(here, old), old.name, new.mapping)
     with here.database.writing() as connection:
         changed = store.change(connection, dataset_id, **values)
     if changed is None:
@@ -217,13 +220,11 @@ def change_dataset(here: Here, dataset_id: Id, new: DatasetChange) -> DatasetDet
 
 @router.put(
     "/{dataset_id}/file",
-    openapi_extra={
-        "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-    },
+    openapi_extra=A_FILE,
 )
 async def replace_dataset(here: Here, request: Request, dataset_id: Id) -> DatasetDetails:
     """A new version of the data set. Jobs keep the version that they were started with."""
-    old = await run_in_threadpool(_fetch, here, dataset_id)
+    old = await run_in_threadpool(fetch, here, dataset_id)
     folder = here.settings.home.datasets / dataset_id / f"v{old.version + 1}"
     await run_in_threadpool(shutil.rmtree, folder, True)
     folder.mkdir(parents=True)
@@ -248,33 +249,9 @@ def delete_dataset(here: Here, dataset_id: Id) -> Response:
 @router.get("/{dataset_id}/file")
 def download_dataset(here: Here, dataset_id: Id) -> FileResponse:
     """The file as it was sent."""
-    one = _fetch(here, dataset_id)
+    one = fetch(here, dataset_id)
     name = file_name(one.name, f".{one.report['format']}")
     return FileResponse(path_of(here, one), media_type="application/octet-stream", filename=name)
-
-
-@router.get("/{dataset_id}/check")
-def check_dataset(
-    here: Here, dataset_id: Id, model: str | None = None, max_length: Length = DEFAULT_LENGTH
-) -> ReportBody:
-    """The check again, with the token counts of a model."""
-    rows = _rows_of(here, dataset_id)
-    return ReportBody(**here.inspection.ask("check", **rows, model=model, max_length=max_length))
-
-
-@router.get("/{dataset_id}/rows")
-def list_rows(here: Here, dataset_id: Id, offset: Offset = 0, limit: Limit = 50) -> RowsPage:
-    """Some rows as conversations."""
-    return RowsPage(**here.inspection.ask("rows", **_rows_of(here, dataset_id), offset=offset, limit=limit))
-
-
-@router.get("/{dataset_id}/tokens")
-def list_tokens(
-    here: Here, dataset_id: Id, model: str, max_length: Length = DEFAULT_LENGTH, offset: Offset = 0, limit: Limit = 5
-) -> TokensPage:
-    """The exact tokens of some rows for a model, and which of them are trained."""
-    facts = {"model": model, "max_length": max_length, "offset": offset, "limit": limit}
-    return TokensPage(**here.inspection.ask("tokens", **_rows_of(here, dataset_id), **facts))
 
 
 def path_of(here: Context, one: Dataset) -> Path:
@@ -282,19 +259,26 @@ def path_of(here: Context, one: Dataset) -> Path:
     return here.settings.home.datasets / one.id / f"v{one.version}" / one.file
 
 
-def _rows_of(here: Context, dataset_id: str) -> dict[str, Any]:
-    one = _fetch(here, dataset_id)
-    return {"data": str(path_of(here, one)), "mapping": one.mapping}
+def ask(here: Context, question: str, path: Path, name: str, **facts: Any) -> dict[str, Any]:
+    """An answer of the inspection; an error calls the file by the name that people gave it."""
+    try:
+        return here.inspection.ask(question, data=str(path), **facts)
+    except DataUnreadable as error:
+        raise DataUnreadable(Path(name), error.problem) from None
 
 
-def _checked(here: Context, path: Path, mapping: Columns) -> dict[str, Any]:
+def _checked(here: Context, path: Path, name: str, mapping: Columns) -> dict[str, Any]:
     """What the check says of a file, as the store keeps it."""
-    facts = {"mapping": mapping, "model": None, "max_length": DEFAULT_LENGTH}
-    report = here.inspection.ask("check", data=str(path), **facts)
+    report = ask(here, "check", path, name, mapping=mapping, model=None, max_length=DEFAULT_LENGTH)
     return {"mapping": mapping, "rows": report["rows"], "problems": report["errors_count"], "report": report}
 
 
-def _fetch(here: Context, dataset_id: str) -> Dataset:
+def fetch(here: Context, dataset_id: str) -> Dataset:
+    """The data set of this number.
+
+    Raises:
+        NotFound: there is none.
+    """
     with here.database.reading() as connection:
         one = store.fetch(connection, dataset_id)
     if one is None:
@@ -323,8 +307,7 @@ async def _receive(stream: AsyncIterator[bytes], folder: Path) -> None:
                     checked = written
                 await run_in_threadpool(file.write, chunk)
     except BaseException:  # a client that goes away cancels us
-        shutil.rmtree(folder, ignore_errors=True)
-        _remove_if_empty(folder.parent)
+        _forget(folder)
         raise
 
 
@@ -334,7 +317,7 @@ def _accept(
     """Check what was sent and keep it, or refuse it and forget it."""
     path = folder / ROWS_FILE
     try:
-        values = _checked(here, path, mapping)
+        values = _checked(here, path, name, mapping)
         sync(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -347,14 +330,15 @@ def _accept(
             raise NotFound("dataset", dataset_id)
         return _details(changed)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        _remove_if_empty(folder.parent)
+        _forget(folder)
         raise
 
 
-def _remove_if_empty(folder: Path) -> None:
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()
+def _forget(folder: Path) -> None:
+    """A version that was not accepted, and its data set, if it has no other."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.exists() and not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
 
 
 def _body(one: Dataset) -> DatasetBody:

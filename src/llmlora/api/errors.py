@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from llmlora.api.context import language_of
 from llmlora.errors import (
     DatasetInUse,
+    DataUnreadable,
     DiskFull,
     JobConflict,
     LlmloraError,
@@ -62,7 +63,10 @@ class ErrorBody(BaseModel):
 
 def problem(error: LlmloraError, language: Language) -> Problem:
     """An error of ours in the reader's language."""
-    return Problem(code=error.code, message=error.message(language), hint=error.hint(language))
+    lacking = isinstance(error, DataUnreadable) and error.problem.key == "unreadable.no_known_columns"
+    message = error.message(language)
+    fields = [Field(field="map", problem=message)] if lacking else []
+    return Problem(code=error.code, message=message, hint=error.hint(language), fields=fields)
 
 
 def error_response(error: LlmloraError, language: Language) -> JSONResponse:

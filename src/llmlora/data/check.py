@@ -55,7 +55,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Lengths of the rows in tokens, as a model sees them, cut at the maximum."""
+    """Lengths of the rows in tokens, as they are; `total` and what follows is what the maximum leaves of them."""
 
     rows: int
     min: int
@@ -160,9 +160,9 @@ def _place(row: Conversation | Example | RowProblem) -> Place:
 
 def count_tokens(examples: Sequence[Example], characters: Mapping[Place, int] = NOTHING) -> TokenCounts:
     """Statistics of at least one row; `characters` are those of its answers."""
-    lengths = np.array([len(example.ids) for example in examples])
+    lengths = np.array([len(example.ids) + example.cut for example in examples])
     p50, p95 = np.percentile(lengths, [50, 95], method="inverted_cdf")
-    total, supervised = int(lengths.sum()), sum(int(example.trained.sum()) for example in examples)
+    total, supervised = sum(len(one.ids) for one in examples), sum(int(one.trained.sum()) for one in examples)
     return TokenCounts(
         rows=len(examples),
         min=int(lengths.min()),

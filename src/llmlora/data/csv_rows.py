@@ -20,11 +20,12 @@ SHOWN = 80
 SEPARATOR_LINE = re.compile(r"sep=([,;|\t])\s*", re.IGNORECASE)
 
 
-def csv_rows(file: TextFile, given: Columns) -> Iterator[tuple[int, Any]]:
+def csv_rows(file: TextFile, given: Columns, any_columns: bool = False) -> Iterator[tuple[int, Any]]:
     """The records below the header; empty lines are passed over and not counted.
 
     Raises:
-        DataUnreadable: the header names no columns that make a conversation, or a line is too long.
+        DataUnreadable: the header names no columns that make a conversation, unless `any_columns` will do; or a line is
+            too long.
     """
     lines = _lines(file)
     filled = (line for line in lines if line.strip())
@@ -32,8 +33,8 @@ def csv_rows(file: TextFile, given: Columns) -> Iterator[tuple[int, Any]]:
     delimiters: Sequence[str] = DELIMITERS
     if separator := SEPARATOR_LINE.fullmatch(first):
         first, delimiters = next(filled, ""), (separator[1],)
-    delimiter, names = _header(file, first, delimiters, given)
-    conversations = choose_columns([name for name in names if name], given).get("messages")
+    delimiter, names = _header(file, first, delimiters, given, any_columns)
+    conversations = choose_columns(_named(names), given).get("messages")
     records = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     next(records)
     yield from enumerate(_records(records, names, conversations), 1)
@@ -46,21 +47,35 @@ def _lines(file: TextFile) -> Iterator[str]:
         yield line
 
 
-def _header(file: TextFile, first: str, delimiters: Sequence[str], given: Columns) -> tuple[str, list[str]]:
-    """The delimiter by which the first line names columns that make a conversation, and the names."""
-    for delimiter in delimiters:
-        try:
-            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, strict=True))]
-        except csv.Error:
-            continue
-        named = [name for name in names if name]
-        if choose_columns(named, given):
-            if len(set(named)) != len(named):
-                file.refuse("column_twice", names=", ".join(named)[:SHOWN])
-            return delimiter, names
+def _header(
+    file: TextFile, first: str, delimiters: Sequence[str], given: Columns, any_columns: bool
+) -> tuple[str, list[str]]:
+    """The delimiter by which the first line names columns that make a conversation, and the names; where any will do,
+    the delimiter that makes the most of them.
+    """
+    headers = [(delimiter, names) for delimiter in delimiters if (names := _names(first, delimiter))]
+    fitting = [header for header in headers if choose_columns(_named(header[1]), given)]
+    if any_columns:
+        fitting += sorted(headers, key=lambda header: -len(header[1]))
+    if fitting:
+        delimiter, names = fitting[0]
+        if len(set(_named(names))) != len(_named(names)):
+            file.refuse("column_twice", names=", ".join(_named(names))[:SHOWN])
+        return delimiter, names
     if "\r" in first.strip():
         file.refuse("carriage_returns")
     return file.refuse("no_known_columns", header=first.strip()[:SHOWN])
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, strict=True))]
+    except csv.Error:
+        return []
+
+
+def _named(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name]
 
 
 def _records(records: Iterator[list[str]], names: list[str], conversations: str | None) -> Iterator[Any]:

@@ -20,8 +20,12 @@ class Example:
     row: int
     ids: np.ndarray[Any, np.dtype[np.int32]]  # [tokens]
     trained: np.ndarray[Any, np.dtype[np.bool_]]  # [tokens]: the model learns to write this token
-    truncated: bool
+    cut: int  # tokens beyond the maximum, which are not in it
     file: int = 0
+
+    @property
+    def truncated(self) -> bool:
+        return self.cut > 0
 
     @property
     def usable(self) -> bool:
@@ -67,8 +71,8 @@ def make_example(conversation: Conversation, tokenizer: Tokenizer, renderer: Ren
     if conversation.turns[0].role == "text" and tokenizer.eos_id is not None:
         ids, trained = np.append(ids, np.int32(tokenizer.eos_id)), np.append(trained, True)
     trained[:1] = False  # nothing comes before the first token to predict it from
-    truncated = len(ids) > max_length
-    return Example(conversation.row, ids[:max_length], trained[:max_length], truncated, conversation.file)
+    cut = max(0, len(ids) - max_length)
+    return Example(conversation.row, ids[:max_length], trained[:max_length], cut, conversation.file)
 
 
 def fingerprint(examples: Sequence[Example]) -> str:

@@ -27,8 +27,8 @@ class Rows:
     rows: Iterator[tuple[int, Any]]
 
 
-def open_rows(path: Path, given: Columns) -> Rows:
-    """Look at a file and begin to read it.
+def open_rows(path: Path, given: Columns, any_columns: bool = False) -> Rows:
+    """Look at a file and begin to read it; with `any_columns`, a table whose columns make no conversation will do.
 
     Raises:
         DataUnreadable: not a file of rows at all; also later, from `rows`.
@@ -38,7 +38,7 @@ def open_rows(path: Path, given: Columns) -> Rows:
         # loaded only where there is such a file, and only in the child that reads it
         from llmlora.data.parquet_rows import parquet_rows  # noqa: PLC0415
 
-        return Rows("parquet", None, parquet_rows(path, given))
+        return Rows("parquet", None, parquet_rows(path, given, any_columns))
     file = open_text(path, head)
     with file.open() as text:
         opening = _first_character(text.read)
@@ -47,7 +47,7 @@ def open_rows(path: Path, given: Columns) -> Rows:
     if opening == "[":
         return Rows("json", file.encoding, list_rows(file))
     if opening != "{":
-        return Rows("csv", file.encoding, csv_rows(file, given))
+        return Rows("csv", file.encoding, csv_rows(file, given, any_columns))
     if _one_object(file, given):
         return Rows("json", file.encoding, object_rows(file, given))
     return Rows("jsonl", file.encoding, line_rows(file))

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from llmlora.data.columns import Columns, choose_columns
 from llmlora.data.shapes import RowError
 from llmlora.data.textfile import refuse
+from llmlora.errors import DataUnreadable
 
 MAX_COLUMNS, MAX_ROW_GROUPS, MAX_DEPTH = 1_000, 100_000, 8
 MAX_METADATA = 16 * 2**20  # bytes of a string in the footer, and entries of a list
@@ -20,7 +21,7 @@ EXTENSION = b"ARROW:extension:name"
 SHOWN = 80
 
 
-def parquet_rows(path: Path, given: Columns) -> Iterator[tuple[int, Any]]:
+def parquet_rows(path: Path, given: Columns, any_columns: bool = False) -> Iterator[tuple[int, Any]]:
     """The rows, numbered from 1.
 
     Raises:
@@ -31,7 +32,7 @@ def parquet_rows(path: Path, given: Columns) -> Iterator[tuple[int, Any]]:
         with pq.ParquetFile(
             path, thrift_string_size_limit=MAX_METADATA, thrift_container_size_limit=MAX_METADATA
         ) as file:
-            names = _needed(path, file, given)
+            names = _needed(path, file, given, any_columns)
             number = 0
             for batch in file.iter_batches(BATCH, columns=names, use_threads=False):
                 for row in _rows(batch):
@@ -43,8 +44,8 @@ def parquet_rows(path: Path, given: Columns) -> Iterator[tuple[int, Any]]:
         refuse(path, "parquet", reason=str(error)[:SHOWN])
 
 
-def _needed(path: Path, file: pq.ParquetFile, given: Columns) -> list[str]:
-    """The columns that make a conversation.
+def _needed(path: Path, file: pq.ParquetFile, given: Columns, any_columns: bool) -> list[str]:
+    """The columns that make a conversation, or all of types we know.
 
     Raises:
         DataUnreadable: too many columns or row groups, an extension type anywhere, or another type in those needed.
@@ -57,6 +58,8 @@ def _needed(path: Path, file: pq.ParquetFile, given: Columns) -> list[str]:
         refuse(path, "column_twice", names=", ".join(schema.names)[:SHOWN])
     for field in schema:
         _need_plain(path, field)
+    if any_columns:
+        return [name for name in names if _is_known(path, schema.field(name))]
     chosen = list(choose_columns(names, given).values())
     if not chosen:
         refuse(path, "no_known_columns", header=", ".join(names)[:SHOWN])
@@ -85,6 +88,14 @@ def _need_known(path: Path, field: pa.Field) -> None:
     texts = is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind)
     if not (texts or is_.is_integer(kind) or is_.is_floating(kind) or is_.is_boolean(kind) or is_.is_null(kind)):
         refuse(path, "parquet_type", column=field.name, type=str(kind)[:SHOWN])
+
+
+def _is_known(path: Path, field: pa.Field) -> bool:
+    try:
+        _need_known(path, field)
+    except DataUnreadable:
+        return False
+    return True
 
 
 def _rows(batch: pa.RecordBatch) -> list[Any]:

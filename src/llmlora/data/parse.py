@@ -4,15 +4,18 @@
 {"file", "rows": [[row, [[role, content, trained?], …]], …], "problems": [[row, code, detail], …]}
 {"file", "unreadable": words}                               the end: this file cannot be read
 {"shapes": {…}, "unused": {…}, "columns": {…}}              the end: all has been said
+
+Of how a file begins, one message: {"format", "encoding", "names", "rows": [[row, [text, …]], …], "guessed"}.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llmlora.data.columns import Columns
+from llmlora.data.columns import Columns, choose_columns
 from llmlora.data.open_rows import open_rows
 from llmlora.data.shapes import RowError, interpret, printable
 from llmlora.data.textfile import refuse
@@ -22,6 +25,7 @@ from llmlora.text.catalogue import Words
 MAX_ROWS = 2_000_000  # each takes about half a kilobyte and more
 BATCH_ROWS, BATCH_CHARACTERS = 1_000, 2**20
 MAX_NAMES, SHOWN = 1_000, 80
+HEAD_ROWS, HEAD_NAMES, NAME_SHOWN, TEXT_SHOWN = 5, 200, 500, 300
 Message = dict[str, Any]
 
 
@@ -34,13 +38,39 @@ def parse(paths: Sequence[Path], given: Columns) -> Iterator[Message]:
                 yield {"file": number, **message}
             if number == len(paths) - 1:
                 found.need_columns(path)
-        except DataUnreadable as error:
-            yield {"file": number, "unreadable": error.problem.to_json()}
-            return
-        except OSError as error:
-            yield {"file": number, "unreadable": Words("unreadable.not_opened", {"reason": str(error)}).to_json()}
+        except (DataUnreadable, OSError) as error:
+            yield _unreadable(number, error)
             return
     yield {"shapes": found.shapes, "unused": found.unused, "columns": found.columns}
+
+
+def head(path: Path) -> Message:
+    """How a file begins, whatever its columns are called; texts are cut."""
+    try:
+        source = open_rows(path, {}, any_columns=True)
+        first = list(islice(source.rows, HEAD_ROWS))
+    except (DataUnreadable, OSError) as error:
+        return _unreadable(0, error)
+    rows = [(number, value) for number, value in first if isinstance(value, Mapping)]
+    names = list(dict.fromkeys(name for _, row in rows for name in row))[:HEAD_NAMES]
+    return {
+        "format": source.format,
+        "encoding": source.encoding,
+        "names": [printable(name, NAME_SHOWN) for name in names],
+        "rows": [(number, [_cell(row.get(name, "")) for name in names]) for number, row in rows],
+        "guessed": choose_columns(names, {}),
+    }
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=lambda _: "…")
+    return printable(text, TEXT_SHOWN)
+
+
+def _unreadable(number: int, error: DataUnreadable | OSError) -> Message:
+    if isinstance(error, DataUnreadable):
+        return {"file": number, "unreadable": error.problem.to_json()}
+    return {"file": number, "unreadable": Words("unreadable.not_opened", {"reason": str(error)}).to_json()}
 
 
 class _Found:

@@ -39,6 +39,19 @@ class SourceFile:
     encoding: str | None
 
 
+@dataclass(frozen=True)
+class Head:
+    """How a file begins: the names of its columns, the first rows with the texts (cut) under these names, and which of
+    them make a conversation by their names; none where they do not.
+    """
+
+    format: Format
+    encoding: str | None
+    names: list[str]
+    rows: list[tuple[int, list[str]]]
+    guessed: "dict[Part, str]"
+
+
 @dataclass
 class Reading:
     """What some files held. `columns` says what was taken from where; `unused` counts the keys (or columns) that were
@@ -73,13 +86,24 @@ def read_conversations(paths: Path | Sequence[Path], mapping: "Mapping[Part, str
         return collect(listed, messages)
 
 
+def read_head(path: Path) -> Head:
+    """The columns of a file and their first texts, for who is to say what they hold.
+
+    Raises:
+        DataUnreadable: it is not a file of rows at all.
+    """
+    with closing(_parsed_by_child([path], {}, head=True)) as messages:
+        message = next(messages)
+    _need_readable([path], message)
+    return Head(**message)
+
+
 def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
     """The messages of `parse` put together."""
     reading = Reading()
     for message in messages:
         number = message.get("file", 0)
-        if "unreadable" in message:
-            raise DataUnreadable(paths[number], Words.revive(message["unreadable"]))
+        _need_readable(paths, message)
         if "format" in message:
             reading.files.append(SourceFile(paths[number], message["format"], message["encoding"]))
         for row, turns in message.get("rows", ()):
@@ -92,13 +116,21 @@ def collect(paths: Sequence[Path], messages: Iterable[Message]) -> Reading:
     return reading
 
 
-def _parsed_by_child(paths: Sequence[Path], given: "Mapping[Part, str]") -> Generator[Message, None, None]:
+def _need_readable(paths: Sequence[Path], message: Message) -> None:
+    if "unreadable" in message:
+        raise DataUnreadable(paths[message["file"]], Words.revive(message["unreadable"]))
+
+
+def _parsed_by_child(
+    paths: Sequence[Path], given: "Mapping[Part, str]", *, head: bool = False
+) -> Generator[Message, None, None]:
     child = JsonChild("llmlora.data.read_child")
     path = paths[0]
     try:
         seconds = CPU_SECONDS + SECONDS_PER_MIB * sum(map(_mebibytes, paths))
         names = [str(one) for one in paths]
-        child.send({"paths": names, "given": dict(given), "memory": MEMORY_BYTES, "seconds": seconds})
+        limits = {"memory": MEMORY_BYTES, "seconds": seconds}
+        child.send({"paths": names, "given": dict(given), "head": head, **limits})
         for _ in range(AHEAD):
             _allow(child)
         while True:

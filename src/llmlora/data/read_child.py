@@ -2,7 +2,7 @@
 waiting time by the parent, which ends this process.
 
 It reads a JSON line {"paths", "given", "memory", "seconds"}, then a line for each message (see `parse`) it may send
-ahead, so that a slow parent is not flooded.
+ahead, so that a slow parent is not flooded. With "head" in it, it tells of the first file how it begins.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llmlora.child import die_with_parent
 from llmlora.confine import limit_files, limit_memory, limit_time
-from llmlora.data.parse import Message, parse
+from llmlora.data.parse import Message, head, parse
 
 OPEN_FILES = 32
 # what pyarrow loads maps memory for every core otherwise, before it has read a byte
@@ -28,7 +28,8 @@ def main() -> None:
     limit_memory(request["memory"])
     limit_time(request["seconds"])
     try:
-        for message in parse([Path(path) for path in request["paths"]], request["given"]):
+        paths = [Path(path) for path in request["paths"]]
+        for message in [head(paths[0])] if request.get("head") else parse(paths, request["given"]):
             _say(message)
             if not sys.stdin.readline():
                 return

@@ -39,7 +39,9 @@ class Tokenizer:
         self.special = {name: vocabulary.tokens[number] for name, number in vocabulary.special.items()}
         ends = {backend.token_to_id(token) for token in ENDS_OF_TURN} | {self.eos_id}
         self.eot_ids = frozenset(number for number in ends if number is not None)
-        self.markers = frozenset(backend.get_added_tokens_decoder())
+        added = backend.get_added_tokens_decoder()
+        self.markers = frozenset(added)
+        self.control_ids = frozenset(number for number, token in added.items() if token.special)
         self._letters = byte_letters()
 
     @property

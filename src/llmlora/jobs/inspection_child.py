@@ -7,6 +7,7 @@ The last data set and tokenizer stay in memory, so that turning pages is quick.
 import json
 import os
 import sys
+from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -66,29 +67,37 @@ class Inspector:
         (file,) = facts.pop("files")  # its path is a place of this machine, and nobody's business
         return {**facts, "format": file["format"], "encoding": file["encoding"]}
 
-    def rows(self, data: str, mapping: Columns, offset: int, limit: int) -> Question:
-        """Some rows as conversations, and how many there are."""
-        conversations = _reading(data, tuple(mapping.items())).conversations
-        return {"total": len(conversations), "rows": [asdict(one) for one in conversations[offset : offset + limit]]}
+    def columns(self, data: str) -> Question:
+        """How the file begins, whatever its columns are called."""
+        from llmlora.data.read import read_head  # noqa: PLC0415
 
-    def tokens(self, data: str, mapping: Columns, model: str, max_length: int, offset: int, limit: int) -> Question:
-        """The exact tokens of some rows for a model, and which of them are trained."""
+        head = asdict(read_head(Path(data)))
+        return {**head, "rows": [{"row": row, "cells": cells} for row, cells in head["rows"]]}
+
+    def rows(self, data: str, mapping: Columns, **place: Any) -> Question:
+        """Some rows as conversations, and how many there are."""
+        page, conversations = _page(data, mapping, **place)
+        return {**page, "rows": [asdict(one) for one in conversations]}
+
+    def tokens(self, data: str, mapping: Columns, model: str, max_length: int, **place: Any) -> Question:
+        """The exact tokens of some rows for a model, which of them are trained, and which are no text."""
         from llmlora.data.examples import make_examples  # noqa: PLC0415
 
-        conversations = _reading(data, tuple(mapping.items())).conversations
+        page, conversations = _page(data, mapping, **place)
         with self._renderer(model) as (renderer, tokenizer):
-            examples = make_examples(conversations[offset : offset + limit], tokenizer, renderer, max_length)
+            examples = make_examples(conversations, tokenizer, renderer, max_length)
         rows = [
             {
                 "row": one.row,
-                "truncated": one.truncated,
+                "length": len(one.ids) + one.cut,
                 "ids": one.ids.tolist(),
                 "pieces": tokenizer.pieces(one.ids.tolist()),
                 "trained": one.trained.tolist(),
+                "special": [number in tokenizer.control_ids for number in one.ids.tolist()],
             }
             for one in examples
         ]
-        return {"total": len(conversations), "rows": rows}
+        return {**page, "rows": rows}
 
     def plan(self, recipe: Question) -> Question:
         """The recipe with every rule resolved, and what its run will need."""
@@ -118,10 +127,18 @@ class Inspector:
 
 ANSWERS: dict[str, Callable[..., Question]] = {
     "check": Inspector.check,
+    "columns": Inspector.columns,
     "rows": Inspector.rows,
     "tokens": Inspector.tokens,
     "plan": Inspector.plan,
 }
+
+
+def _page(data: str, mapping: Columns, offset: int, row: int | None, limit: int) -> tuple[Question, list[Any]]:
+    """Conversations from `offset` on, or from that of `row` (the next one where it cannot be used)."""
+    conversations = _reading(data, tuple(mapping.items())).conversations
+    start = offset if row is None else bisect_left(conversations, row, key=lambda one: one.row)
+    return {"total": len(conversations), "offset": start}, conversations[start : start + limit]
 
 
 @lru_cache(maxsize=1)

@@ -76,6 +76,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/datasets/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Sample
+         * @description A small data set to begin with: the rows of the demo.
+         */
+        post: operations["create_sample"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/datasets/upload": {
         parameters: {
             query?: never;
@@ -92,6 +112,26 @@ export interface paths {
          *     `map` says which column holds which part, as instruction=foo; it may be repeated.
          */
         post: operations["upload_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasets/columns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look At Columns
+         * @description How a file begins that an upload refuses because it lacks `map`. It is not kept.
+         */
+        post: operations["look_at_columns"];
         delete?: never;
         options?: never;
         head?: never;
@@ -162,6 +202,26 @@ export interface paths {
          * @description The check again, with the token counts of a model.
          */
         get: operations["check_dataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasets/{dataset_id}/columns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Columns
+         * @description The columns of the file and its first rows as they are, whatever the mapping says.
+         */
+        get: operations["list_columns"];
         put?: never;
         post?: never;
         delete?: never;
@@ -879,6 +939,24 @@ export interface components {
             /** Best */
             best: boolean;
         };
+        /**
+         * ColumnsBody
+         * @description How a file begins: its columns, the first texts (cut) under each, and what the names alone tell of them.
+         */
+        ColumnsBody: {
+            /** Format */
+            format: string;
+            /** Encoding */
+            encoding: string | null;
+            /** Names */
+            names: string[];
+            /** Rows */
+            rows: components["schemas"]["HeadRow"][];
+            /** Guessed */
+            guessed: {
+                [key: string]: string;
+            };
+        };
         /** Counts */
         Counts: {
             /** Datasets */
@@ -1151,6 +1229,13 @@ export interface components {
             eval_loss: number | null;
             /** Path */
             path: string;
+        };
+        /** HeadRow */
+        HeadRow: {
+            /** Row */
+            row: number;
+            /** Cells */
+            cells: string[];
         };
         /**
          * Health
@@ -1786,7 +1871,7 @@ export interface components {
             /** Row */
             row: number;
             /** Turns */
-            turns: components["schemas"]["llmlora__api__datasets__TurnBody"][];
+            turns: components["schemas"]["llmlora__api__rows__TurnBody"][];
         };
         /**
          * RowProblemBody
@@ -1800,10 +1885,15 @@ export interface components {
             /** Detail */
             detail: string;
         };
-        /** RowsPage */
+        /**
+         * RowsPage
+         * @description Rows from `offset` on, of `total` that can be used.
+         */
         RowsPage: {
             /** Total */
             total: number;
+            /** Offset */
+            offset: number;
             /** Rows */
             rows: components["schemas"]["RowBody"][];
         };
@@ -2076,24 +2166,29 @@ export interface components {
         TokensPage: {
             /** Total */
             total: number;
+            /** Offset */
+            offset: number;
             /** Rows */
             rows: components["schemas"]["TokensRow"][];
         };
         /**
          * TokensRow
-         * @description A row as the model sees it: `ids`, their texts, and which of them are trained.
+         * @description A row as the model sees it: `ids`, their texts, which of them are trained, and which are special (markers that
+         *     are no text, such as the end of a turn). `length` is that of the row before it was cut.
          */
         TokensRow: {
             /** Row */
             row: number;
-            /** Truncated */
-            truncated: boolean;
+            /** Length */
+            length: number;
             /** Ids */
             ids: number[];
             /** Pieces */
             pieces: string[];
             /** Trained */
             trained: boolean[];
+            /** Special */
+            special: boolean[];
         };
         /**
          * Told
@@ -2147,11 +2242,13 @@ export interface components {
             adapted?: boolean | null;
         };
         /** TurnBody */
-        llmlora__api__datasets__TurnBody: {
+        llmlora__api__rows__TurnBody: {
             /** Role */
             role: string;
             /** Content */
             content: string;
+            /** Trained */
+            trained: boolean;
         };
     };
     responses: never;
@@ -2340,6 +2437,35 @@ export interface operations {
             };
         };
     };
+    create_sample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetails"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     upload_dataset: {
         parameters: {
             query: {
@@ -2363,6 +2489,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetDetails"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    look_at_columns: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ColumnsBody"];
                 };
             };
             /** @description What is wrong, and what to do */
@@ -2571,10 +2732,43 @@ export interface operations {
             };
         };
     };
+    list_columns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ColumnsBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_rows: {
         parameters: {
             query?: {
                 offset?: number;
+                /** @description Begin with this row, or the next, not at `offset` */
+                row?: number | null;
                 limit?: number;
             };
             header?: never;
@@ -2611,6 +2805,8 @@ export interface operations {
                 model: string;
                 max_length?: number;
                 offset?: number;
+                /** @description Begin with this row, or the next, not at `offset` */
+                row?: number | null;
                 limit?: number;
             };
             header?: never;
