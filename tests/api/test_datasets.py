@@ -56,6 +56,15 @@ def test_an_uploaded_file_is_checked_and_listed(client):
     assert client.get(f"/api/datasets/{made['id']}").json() == made
 
 
+def test_of_many_problems_of_a_kind_the_first_are_listed_and_all_are_counted(client):
+    report = upload(client, b"{}\n" * 150 + (lines(2) + b"\n") * 101 + b"7")["report"]
+
+    assert (report["errors_count"], report["errors_by_code"]) == (151, {"unknown_shape": 150, "not_an_object": 1})
+    assert len(report["errors"]) == 101
+    assert report["errors"][-1]["code"] == "not_an_object"
+    assert report["warnings_by_code"] == {"duplicate": report["warnings_count"]}
+
+
 def test_a_parquet_file_has_no_encoding_and_its_columns_are_guessed(client):
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"質問": ["春は"], "回答": ["あけぼの"], "番号": [1]}), sink)

@@ -68,7 +68,7 @@ class TokenCountsBody(BaseModel):
 
 
 class ReportBody(BaseModel):
-    """What the check found. Of many errors or warnings the first are listed; the counts are those of all."""
+    """What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -81,8 +81,10 @@ class ReportBody(BaseModel):
     unused: dict[str, int]
     errors: list[RowProblemBody]
     errors_count: int
+    errors_by_code: dict[str, int]
     warnings: list[RowProblemBody]
     warnings_count: int
+    warnings_by_code: dict[str, int]
     max_length: int | None
     tokens: TokenCountsBody | None
 

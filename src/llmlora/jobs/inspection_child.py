@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from llmlora.paths import Home
 
 Question = dict[str, Any]
 Columns = dict[str, str]
-PROBLEMS_KEPT = 200  # of each kind; the counts are those of all
+PROBLEMS_KEPT = 100  # of each code; the counts are those of all
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ class Inspector:
         facts = report.to_json()
         for kind in ("errors", "warnings"):
             facts[f"{kind}_count"] = len(facts[kind])
-            facts[kind] = facts[kind][:PROBLEMS_KEPT]
+            facts[f"{kind}_by_code"], facts[kind] = _first_of_each(facts[kind])
         (file,) = facts.pop("files")  # its path is a place of this machine, and nobody's business
         return {**facts, "format": file["format"], "encoding": file["encoding"]}
 
@@ -132,6 +133,16 @@ ANSWERS: dict[str, Callable[..., Question]] = {
     "tokens": Inspector.tokens,
     "plan": Inspector.plan,
 }
+
+
+def _first_of_each(problems: list[Question]) -> tuple[dict[str, int], list[Question]]:
+    """How many there are of each code, the most frequent first, and the first of them."""
+    found, kept = Counter[str](), []
+    for one in problems:
+        found[one["code"]] += 1
+        if found[one["code"]] <= PROBLEMS_KEPT:
+            kept.append(one)
+    return dict(found.most_common()), kept
 
 
 def _page(data: str, mapping: Columns, offset: int, row: int | None, limit: int) -> tuple[Question, list[Any]]:

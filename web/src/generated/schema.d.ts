@@ -1810,7 +1810,7 @@ export interface components {
         };
         /**
          * ReportBody
-         * @description What the check found. Of many errors or warnings the first are listed; the counts are those of all.
+         * @description What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all.
          */
         ReportBody: {
             /** Format */
@@ -1837,10 +1837,18 @@ export interface components {
             errors: components["schemas"]["RowProblemBody"][];
             /** Errors Count */
             errors_count: number;
+            /** Errors By Code */
+            errors_by_code: {
+                [key: string]: number;
+            };
             /** Warnings */
             warnings: components["schemas"]["RowProblemBody"][];
             /** Warnings Count */
             warnings_count: number;
+            /** Warnings By Code */
+            warnings_by_code: {
+                [key: string]: number;
+            };
             /** Max Length */
             max_length: number | null;
             tokens: components["schemas"]["TokenCountsBody"] | null;
