@@ -22,6 +22,7 @@ from llmlora.errors import EngineFailed
 from llmlora.export.merged import export_merged
 from llmlora.model.source import resolve
 from llmlora.store import jobs
+from llmlora.store.events import after as events_of
 from llmlora.train.run import train
 from tests.api.app import app_of, context_at
 from tests.small_run import EXACT, on_machine, small_recipe
@@ -92,7 +93,7 @@ def test_a_chat_with_and_without_the_adapter_streams_and_is_kept(client, here):
     tuned_chat = client.post("/api/chats", json={"job_id": trained_job(here)}).json()
     base_chat = client.post("/api/chats", json={"model": SMOL, "name": "Plain"}).json()
 
-    compared = say(client, tuned_chat["id"], "What is a cat?", compare=True)
+    compared = say(client, tuned_chat["id"], "What is a cat?", compare=True, seed=5)
     plain = say(client, base_chat["id"], "What is a cat?")
 
     assert (tuned_chat["name"], tuned_chat["model"]) == ("my job", SMOL)
@@ -102,11 +103,15 @@ def test_a_chat_with_and_without_the_adapter_streams_and_is_kept(client, here):
     assert [tuned["side"], base["side"]] == ["tuned", "base"]
     assert tuned["text"] != base["text"] == plainly["answers"][0]["text"]
     assert "".join(data["text"] for name, data in compared if name == "token") == tuned["text"] + base["text"]
-    assert client.get(f"/api/chats/{tuned_chat['id']}").json()["turns"] == [
-        {"role": "user", "content": "What is a cat?", "adapted": None},
-        {"role": "assistant", "content": tuned["text"], "adapted": True},
-        {"role": "assistant", "content": base["text"], "adapted": False},
-    ]
+    question, *kept = client.get(f"/api/chats/{tuned_chat['id']}").json()["turns"]
+    assert (question["role"], question["content"], question["adapted"]) == ("user", "What is a cat?", None)
+    for turn, answer, adapted in zip(kept, (tuned, base), (True, False), strict=True):
+        assert turn == {
+            **{"role": "assistant", "content": answer["text"], "adapted": adapted, "engine": done["engine"]},
+            **{"seconds": answer["seconds"], "tokens": answer["tokens"], "temperature": 0, "seed": 5},
+        }
+        assert 0 < turn["tokens"] <= GREEDY["max_tokens"]
+        assert turn["seconds"] > 0
 
 
 def test_the_adapter_can_be_left_out_of_an_answer(client, here):
@@ -171,14 +176,69 @@ def test_earlier_turns_and_the_system_prompt_are_part_of_the_question(client, tm
     assert asked[1][0] == ["Be brief.", "one", "Good!"]
 
 
+def test_the_last_question_is_asked_anew_and_no_other_is_lost(client, tmp_path):
+    chat = tiny_chat(client, tmp_path)
+    say(client, chat, "one")
+    say(client, chat, "two")
+
+    def questions() -> list[str]:
+        turns = client.get(f"/api/chats/{chat}").json()["turns"]
+        assert [turn["role"] for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+        return [turn["content"] for turn in turns[::2]]
+
+    say(client, chat, "two again", replaces=2)
+    assert questions() == ["one", "two again"]
+    say(client, chat, "one again", replaces=0)  # in a tab that has not seen the other questions
+    assert questions() == ["one", "two again", "one again"]
+
+
+def test_a_question_that_is_asked_anew_is_not_known_yet(client, tmp_path, monkeypatch):
+    known = []
+
+    def ask(session, text, sampling, adapted):
+        known.append([turn.content for turn in session.turns])
+        return (piece for piece in ("Good",))
+
+    chat = tiny_chat(client, tmp_path)
+    monkeypatch.setattr("llmlora.chat.session.Session.ask", ask)
+    say(client, chat, "one")
+    say(client, chat, "two")
+
+    say(client, chat, "two", replaces=2)
+
+    assert known[1:] == [["one", "Good"]] * 2
+
+
+def test_the_first_event_says_what_is_waited_for(client, tmp_path):
+    chat = tiny_chat(client, tmp_path)
+
+    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "loading"})
+    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "ready"})
+
+
+def test_what_happens_to_a_chat_is_told(client, here, tmp_path):
+    chat = tiny_chat(client, tmp_path)
+    client.patch(f"/api/chats/{chat}", json={"name": "another"})
+    say(client, chat, "Hello")
+    client.delete(f"/api/chats/{chat}")
+
+    with here.database.reading() as connection:
+        told = [(one.kind, json.loads(one.body)) for one in events_of(connection, 0, 10)]
+    assert [kind for kind, _ in told] == ["chat", "chat", "chat", "deleted"]
+    assert [body["name"] for _, body in told[1:3]] == ["another"] * 2
+    assert told[3][1] == {"chat_id": chat}
+
+
 def test_chats_are_listed_renamed_and_deleted(client, tmp_path):
     chat = tiny_chat(client, tmp_path)
 
     renamed = client.patch(f"/api/chats/{chat}", json={"name": "さむらい"})
+    instructed = client.patch(f"/api/chats/{chat}", json={"system": "Be brief."})
     listed = client.get("/api/chats").json()
     deleted = client.delete(f"/api/chats/{chat}")
 
     assert renamed.json()["name"] == "さむらい"
+    assert (instructed.json()["name"], instructed.json()["system"]) == ("さむらい", "Be brief.")
     assert [(one["id"], one["name"]) for one in listed] == [(chat, "さむらい")]
     assert deleted.status_code == 204
     for answer in (
@@ -231,7 +291,7 @@ def test_an_engine_that_fails_is_told_as_an_event_and_replaced(client, tmp_path,
             yield
 
         patch.setattr("llmlora.chat.engine.Engine.stream", broken)
-        ((name, problem),) = say(client, chat, "Hello")
+        *_, (name, problem) = say(client, chat, "Hello")
 
     assert (name, problem["code"]) == ("error", "engine_failed")
     assert "it died" in problem["message"]
@@ -304,14 +364,15 @@ def test_a_busy_engine_is_waited_for(here, tmp_path):
         async def talk(name: str) -> None:
             async with pool.using(base, None):
                 order.append(f"{name} begins")
-                await asyncio.sleep(0)
+                order.append(await pool.outlook(base, None))
                 order.append(f"{name} ends")
 
         await asyncio.gather(talk("one"), talk("two"))
         await pool.close()
         return order
 
-    assert asyncio.run(two_at_once()) == ["one begins", "one ends", "two begins", "two ends"]
+    turns = [[f"{name} begins", "busy", f"{name} ends"] for name in ("one", "two")]
+    assert asyncio.run(two_at_once()) == [*turns[0], *turns[1]]
 
 
 def test_an_idle_engine_is_unloaded(here, tmp_path, monkeypatch):

@@ -148,6 +148,7 @@ def test_each_hears_its_topics_only(database):
     wanted = {
         Topics(jobs=True): {"state a", "state b", "deleted b"},
         Topics(datasets=True): {"dataset None", "deleted d"},
+        Topics(chats=True): {"chat None", "deleted c"},
         Topics(of_jobs=frozenset({"b"})): {"state b", "step b", "rewound b", "deleted b"},
     }
     tell(database, "a", "state", 0, of="a")
@@ -157,6 +158,8 @@ def test_each_hears_its_topics_only(database):
     tell(database, "b", "rewound", 0, of="b")
     tell(database, None, "dataset", 0)
     tell(database, None, "deleted", 0, job_id="b", of="b")
+    tell(database, None, "chat", 0)
+    tell(database, None, "deleted", 0, chat_id="c", of="c")
     last = tell(database, None, "deleted", 0, dataset_id="d", of="d")
 
     async def scenario(hub):
@@ -171,7 +174,7 @@ def test_each_hears_its_topics_only(database):
             assert heard == kinds
 
     watch(database, scenario)
-    assert last == 8
+    assert last == 10
 
 
 def test_a_rewound_run_is_told_again_from_the_step_it_went_back_to(database):

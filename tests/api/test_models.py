@@ -61,12 +61,14 @@ def test_the_list_says_whether_ollama_answers(client, ollama):
         "address": ollama.address,
         "reachable": True,
         "version": "0.36.1",
+        "error": None,
     }
 
     ollama.status = 500
 
     said = client.get("/api/models").json()
     assert (said["ollama"]["reachable"], said["ollama"]["version"]) == (False, None)
+    assert said["ollama"]["error"]["hint"] == OllamaFailed("no").hint("en")
     assert "ollama:tiny:latest" in {one["name"] for one in said["models"]}
 
 
@@ -93,6 +95,7 @@ def test_a_check_gives_the_reason_in_the_readers_language(client, here, tmp_path
     assert english["trainable"] is False
     assert "cannot be trained yet" in english["reason"]
     assert "学習できません" in japanese["reason"]
+    assert "選んでください" in japanese["hint"]
 
 
 def test_names_with_slashes_and_colons_work_in_paths(client, here, tmp_path):
@@ -169,6 +172,38 @@ def test_a_pull_that_is_on_its_way_is_joined_and_a_failure_is_told_in_words(clie
     assert [line["id"] for line in told] == [first.id, first.id]
     assert told[-1]["state"] == "failed"
     assert told[-1]["error"]["message"] == OllamaFailed("no such model").message("ja")
+
+
+def test_downloads_under_way_are_listed_with_their_progress_until_they_are_over(client, here):
+    jobs.submit(here.database, jobs.Request("pull", "far:8b", {"model": "far:8b"}))
+    with here.database.writing() as connection:
+        job = jobs.claim(connection, "me", ["pull"])
+        events.tell(connection, job.id, "progress", {"text": "pulling 01", "done": 5, "total": 9})
+        newest = events.newest(connection)
+
+    (told,) = client.get("/api/models/pull").json()
+    assert told["progress"] == {"kind": "progress", "text": "pulling 01", "done": 5, "total": 9}
+    assert (told["model"], told["state"], told["seq"]) == ("far:8b", "starting", newest)
+
+    assert client.delete("/api/models/pull/far:8b").status_code == 204
+    with here.database.writing() as connection:
+        assert jobs.fetch(connection, job.id).desired == "cancel"
+        jobs.write(connection, job.id, job.epoch, state="cancelled")
+    assert client.get("/api/models/pull").json() == []
+
+
+def test_a_download_that_failed_is_listed_until_someone_forgets_it(client, here):
+    jobs.submit(here.database, jobs.Request("pull", "far:8b", {"model": "far:8b"}))
+    with here.database.writing() as connection:
+        job = jobs.claim(connection, "me", ["pull"])
+        jobs.write(connection, job.id, job.epoch, state="failed", error=OllamaFailed("no such model").to_json())
+
+    (told,) = client.get("/api/models/pull").json()
+    assert (told["state"], told["error"]["code"]) == ("failed", "ollama_failed")
+
+    assert client.delete("/api/models/pull/ollama:far:8b").status_code == 204
+    assert client.get("/api/models/pull").json() == []
+    assert client.delete("/api/models/pull/far:8b").status_code == 404
 
 
 def test_without_a_server_a_pull_is_refused_at_once(tmp_path):

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from llmlora.adapter import base_name_of, check_base, read_adapter
 from llmlora.api.artefacts import tuned_gguf
 from llmlora.api.context import Context, Here, Reader
-from llmlora.api.engines import ENGINE, Pool, lifespan
+from llmlora.api.engines import ENGINE, Engines, Outlook, Pool, lifespan
 from llmlora.api.errors import Problem
 from llmlora.api.jobs import job_of
 from llmlora.api.labels import Id, Label
@@ -52,14 +53,21 @@ class ChatRequest(BaseModel):
         return self
 
 
-class RenameRequest(BaseModel):
+class ChangeRequest(BaseModel):
+    """What is left out stays as it is."""
+
     model_config = ConfigDict(extra="forbid")
 
-    name: Label
+    name: Label | None = None
+    system: Prose | None = None
 
 
 class MessageRequest(BaseModel):
-    """What to say and how the answer is drawn. `compare` asks the base too, with the same seed."""
+    """What to say and how the answer is drawn. `compare` asks the base too, with the same seed.
+
+    `replaces` is the place of the last question among the turns: it is asked anew, and what was said to it forgotten.
+    Where another question has come last meanwhile, nothing is.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,14 +78,20 @@ class MessageRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**32 - 2)] = 0  # llama.cpp takes 2³² - 1 for “any”
     adapted: bool = True
     compare: bool = False
+    replaces: Annotated[int | None, Field(ge=0)] = None
 
 
 class TurnBody(BaseModel):
-    """An utterance; `adapted` tells of an answer whether the adapter was at work."""
+    """An utterance. Of an answer: whether the adapter was at work, what answered, its cost, and how it was drawn."""
 
     role: Literal["user", "assistant"]
     content: str
     adapted: bool | None = None
+    engine: str | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
 
 
 class ChatSummary(BaseModel):
@@ -94,6 +108,12 @@ class ChatBody(ChatSummary):
     turns: list[TurnBody]
 
 
+class Waiting(BaseModel):
+    """Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer."""
+
+    outlook: Outlook
+
+
 class Token(BaseModel):
     """Event `token`: the next piece of an answer."""
 
@@ -105,6 +125,7 @@ class Answer(BaseModel):
     side: Side
     text: str
     seconds: float
+    tokens: int
 
 
 class Done(BaseModel):
@@ -114,8 +135,8 @@ class Done(BaseModel):
     answers: list[Answer]
 
 
-class ChatEvent(RootModel[Token | Done | Problem]):
-    """The data of an event: `token`, `done`, or `error`, which is a problem."""
+class ChatEvent(RootModel[Waiting | Token | Done | Problem]):
+    """The data of an event: `waiting`, `token`, `done`, or `error`, which is a problem."""
 
 
 @router.post("", status_code=201)
@@ -144,10 +165,10 @@ def get_chat(here: Here, chat_id: Id) -> ChatBody:
 
 
 @router.patch("/{chat_id}")
-def rename_chat(here: Here, chat_id: Id, asked: RenameRequest) -> ChatBody:
-    """Give a conversation another name."""
+def change_chat(here: Here, chat_id: Id, asked: ChangeRequest) -> ChatBody:
+    """Give a conversation another name or system prompt."""
     with here.database.writing() as connection:
-        changed = chats.change(connection, chat_id, name=asked.name)
+        changed = chats.change(connection, chat_id, **asked.model_dump(exclude_none=True))
     if changed is None:
         raise NotFound("chat", chat_id)
     return _body(changed)
@@ -166,48 +187,52 @@ def delete_chat(here: Here, chat_id: Id) -> Response:
 def send_message(here: Here, reader: Reader, pool: Pool, chat_id: Id, asked: MessageRequest) -> EventStream:
     """Say something and hear the answer as events. Closing the connection ends the answer; what was said is kept."""
     chat = _chat(here, chat_id)
-    base, adapter = _files(here, chat)
-    return EventStream(_answer(here, reader, pool.using(base, adapter), chat, asked, _sides(adapter, asked)))
+    files = _files(here, chat)
+    return EventStream(_answer(here, reader, pool, files, chat, asked))
 
 
 async def _answer(
     here: Context,
     reader: Language,
-    engine: AbstractAsyncContextManager[Session],
+    pool: Engines,
+    files: tuple[Base, Path | None],
     chat: Chat,
     asked: MessageRequest,
-    sides: Sequence[Side],
 ) -> AsyncGenerator[str]:
+    known = replace(chat, turns=_before(chat.turns, asked.replaces))
     answers: list[Answer] = []
     failure: Problem | None = None
+    yield event("waiting", Waiting(outlook=await pool.outlook(*files)))
     try:
-        async with engine as session:
-            for side in sides:
-                began, one = time.monotonic(), Answer(side=side, text="", seconds=0)
+        async with pool.using(*files) as session:
+            for side in _sides(files[1], asked):
+                one = Answer(side=side, text="", seconds=0, tokens=0)
                 answers.append(one)
-                async with aclosing(_pieces(session, chat, asked, side)) as pieces:
+                async with aclosing(_pieces(session, known, asked, one)) as pieces:
                     async for piece in pieces:
-                        one.text += piece
-                        one.seconds = time.monotonic() - began
                         yield event("token", Token(side=side, text=piece))
     except LlmloraError as error:
         failure = Problem(code=error.code, message=error.message(reader), hint=error.hint(reader))
     finally:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_remember, here, chat.id, asked.content, answers)
+            await run_in_threadpool(_remember, here, chat.id, asked, answers)
     yield event("error", failure) if failure else event("done", Done(engine=ENGINE, answers=answers))
 
 
-async def _pieces(session: Session, chat: Chat, asked: MessageRequest, side: Side) -> AsyncGenerator[str]:
-    """An answer, each piece awaited in a thread; closing this ends the writing."""
+async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answer) -> AsyncGenerator[str]:
+    """An answer, written down in `one`, each piece awaited in a thread; closing this ends the writing."""
     session.first = (Turn("system", chat.system),) if chat.system else ()
-    session.turns = (*session.first, *said_to(chat.turns, side))
+    session.turns = (*session.first, *said_to(chat.turns, one.side))
     sampling = Sampling(asked.max_tokens, asked.temperature, asked.top_p, asked.seed)
-    answer = cast("Generator[str]", session.ask(asked.content, sampling, adapted=side == "tuned"))
+    answer = cast("Generator[str]", session.ask(asked.content, sampling, adapted=one.side == "tuned"))
+    began = time.monotonic()
     try:
         while (piece := await run_in_threadpool(next, answer, None)) is not None:
+            one.text += piece
+            one.seconds = time.monotonic() - began
             yield piece
     finally:
+        one.tokens = len(session.tokenizer.encode(one.text, add_bos=False))
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(answer.close)
 
@@ -236,14 +261,28 @@ def _sides(adapter: Path | None, asked: MessageRequest) -> tuple[Side, ...]:
     return ("tuned",) if asked.adapted else ("base",)
 
 
-def _remember(here: Context, chat_id: str, content: str, answers: Sequence[Answer]) -> None:
+def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer]) -> None:
     """Keep a question with what was said to it; one that nobody answered can be asked again."""
-    said = [{"role": "assistant", "content": one.text, "adapted": one.side == "tuned"} for one in answers if one.text]
+    said = [_turn(asked, one) for one in answers if one.text]
     if not said:
         return
     with here.database.writing() as connection:
         if chat := chats.fetch(connection, chat_id):  # not deleted meanwhile
-            chats.change(connection, chat_id, turns=[*chat.turns, {"role": "user", "content": content}, *said])
+            before = _before(chat.turns, asked.replaces)
+            chats.change(connection, chat_id, turns=[*before, {"role": "user", "content": asked.content}, *said])
+
+
+def _turn(asked: MessageRequest, answer: Answer) -> dict[str, Any]:
+    drawn = asked.model_dump(include={"temperature", "seed"})
+    told = answer.model_dump(include={"seconds", "tokens"})
+    adapted = answer.side == "tuned"
+    return {"role": "assistant", "content": answer.text, "adapted": adapted, "engine": ENGINE, **told, **drawn}
+
+
+def _before(turns: list[dict[str, Any]], replaced: int | None) -> list[dict[str, Any]]:
+    """The turns without the last question and its answers, if that is the one to be replaced."""
+    last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+    return turns[:last] if replaced is not None and replaced == last else turns
 
 
 def _files(here: Context, chat: Chat) -> tuple[Base, Path | None]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 from fastapi import Depends, FastAPI, Request
@@ -19,6 +19,7 @@ MOST_LOADED = 2
 IDLE_SECONDS = 300.0
 
 Key = tuple[str, str | None]  # the base's digest, and which file is beside it
+Outlook = Literal["ready", "loading", "busy"]
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Engines:
         Raises:
             EngineFailed: llama.cpp refuses one of the files.
         """
-        key = (base.digest, _mark(adapter) if adapter else None)
+        key = _key(base, adapter)
         async with self._changed:
             await self._changed.wait_for(lambda: key not in self._busy and len(self._busy) < MOST_LOADED)
             self._busy.add(key)
@@ -67,6 +68,13 @@ class Engines:
             with anyio.CancelScope(shield=True):
                 async with self._changed:
                     self._changed.notify_all()
+
+    async def outlook(self, base: Base, adapter: Path | None) -> Outlook:
+        """What who asks now will wait for: nothing, the loading of the model, or the answer to someone else."""
+        key = _key(base, adapter)
+        if key in self._busy or len(self._busy) >= MOST_LOADED:
+            return "busy"
+        return "ready" if key in self._idle else "loading"
 
     async def close(self) -> None:
         """End all that are not answering; those that are end with their answers' streams."""
@@ -106,10 +114,12 @@ class Engines:
             await asyncio.wait(self._ending)
 
 
-def _mark(path: Path) -> str:
-    """A file as it is now. It may be a merged model: gigabytes, too many to hash for each message."""
-    status = path.stat()
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
+def _key(base: Base, adapter: Path | None) -> Key:
+    """An adapter's file as it is now. It may be a merged model: gigabytes, too many to hash for each message."""
+    if adapter is None:
+        return base.digest, None
+    status = adapter.stat()
+    return base.digest, f"{adapter} {status.st_size} {status.st_mtime_ns}"
 
 
 def _open(model: Path, adapter: Path | None) -> Loaded:

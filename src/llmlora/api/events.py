@@ -18,7 +18,8 @@ from llmlora.train.events import Evaluated, Failed, Finished, Sampled, Saved, St
 
 router = APIRouter(prefix="/api", tags=["events"])
 
-TOPICS = r"^(jobs|datasets|job:[a-z0-9]{1,32})(,(jobs|datasets|job:[a-z0-9]{1,32})){0,63}$"
+TOPIC = r"(jobs|datasets|chats|job:[a-z0-9]{1,32})"
+TOPICS = rf"^{TOPIC}(,{TOPIC}){{0,63}}$"
 Number = Annotated[int | None, Query(ge=0, le=2**62)]
 LastId = Annotated[str | None, Header(max_length=20)]
 
@@ -53,11 +54,19 @@ class DatasetTold(BaseModel):
     version: int
 
 
+class ChatTold(BaseModel):
+    """Event `chat`: it is new, or has changed."""
+
+    id: str
+    name: str
+
+
 class DeletedTold(BaseModel):
-    """Event `deleted`: a data set or a job."""
+    """Event `deleted`: a data set, a job or a chat."""
 
     dataset_id: str | None = None
     job_id: str | None = None
+    chat_id: str | None = None
 
 
 class ProgressTold(BaseModel):
@@ -73,7 +82,7 @@ class Told(BaseModel):
 
     job_id: str | None
     step: int
-    body: (StateTold | RewoundTold | DatasetTold | DeletedTold | ProgressTold) | (
+    body: (StateTold | RewoundTold | DatasetTold | ChatTold | DeletedTold | ProgressTold) | (
         Started | Step | Evaluated | Sampled | Saved | Warned | Finished | Failed
     )
 
@@ -91,11 +100,12 @@ async def stream_events(
     after: Number = None,
     last_event_id: LastId = None,
 ) -> EventStream:
-    """What happens, as it happens: `jobs` (their states), `datasets`, `job:ID` (everything about one)."""
+    """What happens, as it happens: `jobs` (their states), `datasets`, `chats`, `job:ID` (everything about one)."""
     names = topics.split(",")
     wanted = Topics(
         jobs="jobs" in names,
         datasets="datasets" in names,
+        chats="chats" in names,
         of_jobs=frozenset(name.removeprefix("job:") for name in names if name.startswith("job:")),
     )
     return _stream(here, wanted, after, last_event_id)

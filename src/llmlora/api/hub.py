@@ -37,6 +37,7 @@ class Topics:
 
     jobs: bool = False  # the states of all jobs
     datasets: bool = False
+    chats: bool = False
     of_jobs: frozenset[str] = frozenset()  # everything about these
 
     def __contains__(self, event: Event) -> bool:
@@ -44,10 +45,10 @@ class Topics:
             gone = json.loads(event.body)
             if "job_id" in gone:
                 return self.jobs or gone["job_id"] in self.of_jobs
-            return self.datasets
+            return self.chats if "chat_id" in gone else self.datasets
         if event.job_id in self.of_jobs:
             return True
-        return (self.jobs and event.kind == "state") or (self.datasets and event.kind == "dataset")
+        return {"state": self.jobs, "dataset": self.datasets, "chat": self.chats}.get(event.kind, False)
 
 
 @dataclass(eq=False)

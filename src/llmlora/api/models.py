@@ -6,18 +6,18 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, RootModel
 from starlette.concurrency import run_in_threadpool
 
 from llmlora.api.context import Context, Here, Reader
-from llmlora.api.errors import Problem
+from llmlora.api.errors import Problem, problem
 from llmlora.api.jobs import problem_of
 from llmlora.api.stream import LineStream, line
 from llmlora.data.template import choose_template
-from llmlora.errors import LlmloraError, ModelNotFound, OllamaFailed, OllamaUnreachable
+from llmlora.errors import LlmloraError, ModelNotFound, NotFound, OllamaFailed, OllamaUnreachable
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.describe import Description, TensorCount, Tokenizer, describe, reason_of
@@ -34,14 +34,17 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 LOOK_SECONDS = 0.2
 MAX_NAME = 200
 OVER: tuple[State, ...] = (*jobs.FINAL, "paused")
+FORGOTTEN: tuple[State, ...] = ("succeeded", "cancelled")
 
 
 class ModelBody(BaseModel):
-    """A base. `reason` is why it cannot be trained, to stand after “no, because”; None where nothing is known."""
+    """A base. None where nothing is known. Why it cannot be trained is the `reason`, to stand after “no, because”, and
+    what to do about that the `hint`."""
 
     name: str
     trainable: bool
     reason: str | None
+    hint: str | None = None
     path: str | None = None
     digest: str | None = None
     size: int | None = None
@@ -63,24 +66,17 @@ class ModelDetails(ModelBody):
 
 
 class OllamaBody(BaseModel):
+    """The Ollama server; where it is not reachable, `error` says why and how to mend it."""
+
     address: str
     reachable: bool
     version: str | None
+    error: Problem | None = None
 
 
 class ModelsBody(BaseModel):
     models: list[ModelBody]
     ollama: OllamaBody
-
-
-class PullJob(BaseModel):
-    """Where a download stands: the first line and the last."""
-
-    kind: Literal["job"] = "job"
-    id: str
-    model: str
-    state: State
-    error: Problem | None
 
 
 class PullProgress(BaseModel):
@@ -90,6 +86,18 @@ class PullProgress(BaseModel):
     text: str
     done: int
     total: int
+
+
+class PullJob(BaseModel):
+    """Where a download stands: the first line and the last. `seq` is the event to go on from in the live stream."""
+
+    kind: Literal["job"] = "job"
+    id: str
+    model: str
+    state: State
+    progress: PullProgress | None
+    error: Problem | None
+    seq: int
 
 
 class PullLine(RootModel[PullJob | PullProgress]):
@@ -102,9 +110,11 @@ def list_models(here: Here, reader: Reader) -> ModelsBody:
     names = list_names(here.settings.home, here.settings.ollama_stores)
     found = [_body(_described(here, name), reader) for name in names]
     ollama = OllamaBody(address=here.settings.ollama_address, reachable=False, version=None)
-    with suppress(OllamaUnreachable, OllamaFailed):  # that it does not answer is part of the answer
+    try:
         ollama.version, ollama.reachable = client.version(ollama.address), True
         found += _elsewhere(here, reader, names)
+    except (OllamaUnreachable, OllamaFailed) as error:  # that it does not answer is part of the answer
+        ollama.error = problem(error, reader)
     return ModelsBody(models=found, ollama=ollama)
 
 
@@ -112,6 +122,30 @@ def list_models(here: Here, reader: Reader) -> ModelsBody:
 def check_model(here: Here, reader: Reader, name: str) -> ModelBody:
     """Whether a base can be trained, and why not."""
     return _found(here, reader, name)[0]
+
+
+@router.get("/pull")
+def list_pulls(here: Here, reader: Reader) -> list[PullJob]:
+    """The downloads under way, and those that failed: of each model the latest."""
+    with here.database.reading() as connection:
+        latest = {one.spec["model"]: one for one in reversed(jobs.listed(connection, "pull"))}
+    return [_pull_body(here, one, reader) for one in latest.values() if one.state not in FORGOTTEN]
+
+
+@router.delete("/pull/{name:path}", status_code=204)
+def end_pull(here: Here, name: str) -> Response:
+    """End the download of a model, or forget that it failed. Ollama keeps the parts it has."""
+    model = str(Name.parse(name.removeprefix("ollama:")))
+    with here.database.writing() as connection:
+        found = [one for one in jobs.listed(connection, "pull") if one.spec["model"] == model]
+        if not found:
+            raise NotFound("job", name)
+        for one in found:
+            if one.state in jobs.FINAL:
+                jobs.remove(connection, one.id)
+            else:
+                jobs.want(connection, one.id, "cancel")
+    return Response(status_code=204)
 
 
 @router.post("/pull/{name:path}", response_class=LineStream, responses={200: {"model": PullLine}})
@@ -139,7 +173,8 @@ def get_model(here: Here, reader: Reader, name: str) -> ModelDetails:
 
 
 def _body(one: Description, reader: Language) -> ModelBody:
-    return ModelBody(**one.to_json() | {"reason": reason_of(one.obstacle, reader) if one.obstacle else None})
+    why = {"reason": reason_of(one.obstacle, reader), "hint": one.obstacle.hint(reader)} if one.obstacle else {}
+    return ModelBody(**one.to_json() | why)
 
 
 def _found(here: Context, reader: Language, name: str) -> tuple[ModelBody, Path | None]:
@@ -201,18 +236,18 @@ def _pull_job(here: Context, model: str) -> Job:
 
 
 async def _follow(here: Context, job: Job, reader: Language) -> AsyncGenerator[str]:
-    yield line(_pull_body(job, reader))
+    yield line(await run_in_threadpool(_pull_body, here, job, reader))
     seq = 0
     while True:
         now, found = await run_in_threadpool(_news, here, job.id, seq)
         for one in found:
             seq = one.seq
             if one.kind == "progress":
-                yield line(PullProgress(**{name: json.loads(one.body)[name] for name in ("text", "done", "total")}))
+                yield line(_progress(json.loads(one.body)))
         if now is None:  # deleted
             return
         if now.state in OVER:
-            yield line(_pull_body(now, reader))
+            yield line(await run_in_threadpool(_pull_body, here, now, reader))
             return
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -223,5 +258,19 @@ def _news(here: Context, job_id: str, seq: int) -> tuple[Job | None, list[Event]
         return job, events.after(connection, seq, 1000, job_id)
 
 
-def _pull_body(job: Job, reader: Language) -> PullJob:
-    return PullJob(id=job.id, model=job.spec["model"], state=job.state, error=problem_of(job.error, reader))
+def _pull_body(here: Context, job: Job, reader: Language) -> PullJob:
+    with here.database.reading() as connection:
+        seq = events.newest(connection)  # first: what happens from now on is told by the stream
+        told = events.last_of_job(connection, job.id, "progress")
+    return PullJob(
+        id=job.id,
+        model=job.spec["model"],
+        state=job.state,
+        progress=_progress(told) if told else None,
+        error=problem_of(job.error, reader),
+        seq=seq,
+    )
+
+
+def _progress(told: dict[str, Any]) -> PullProgress:
+    return PullProgress(**{name: told[name] for name in ("text", "done", "total")})

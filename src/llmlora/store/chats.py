@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from llmlora.store import events
 from llmlora.store.database import Now, new_id
 from llmlora.store.tables import chat
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A row of the table `chat`. A turn is {"role", "content"}, an answer also {"adapted"}."""
+    """A row of the table `chat`. A turn is {"role", "content"}, an answer also {"adapted"} and how it came about."""
 
     id: str
     name: str
@@ -33,13 +34,13 @@ def add(connection: Connection, name: str, model: str, job_id: str | None, syste
         "turns": [],
     }
     stamped = {**values, "created_at": Now(), "updated_at": Now()}
-    return Chat(**connection.execute(insert(chat).values(stamped).returning(chat)).one()._mapping)
+    return _told(connection, connection.execute(insert(chat).values(stamped).returning(chat)).one())
 
 
 def change(connection: Connection, chat_id: str, **values: Any) -> Chat | None:
     changed = update(chat).where(chat.c.id == chat_id).values(**values, updated_at=Now()).returning(chat)
     row = connection.execute(changed).first()
-    return Chat(**row._mapping) if row else None
+    return _told(connection, row) if row else None
 
 
 def fetch(connection: Connection, chat_id: str) -> Chat | None:
@@ -53,4 +54,13 @@ def listed(connection: Connection) -> list[Chat]:
 
 
 def remove(connection: Connection, chat_id: str) -> bool:
-    return connection.execute(delete(chat).where(chat.c.id == chat_id)).rowcount > 0
+    gone = connection.execute(delete(chat).where(chat.c.id == chat_id)).rowcount > 0
+    if gone:
+        events.tell(connection, None, "deleted", {"chat_id": chat_id})
+    return gone
+
+
+def _told(connection: Connection, row: Any) -> Chat:
+    one = Chat(**row._mapping)
+    events.tell(connection, None, "chat", {"id": one.id, "name": one.name})
+    return one

@@ -14,7 +14,7 @@ from llmlora.store.tables import event
 
 @dataclass(frozen=True)
 class Event:
-    """`kind` is that of a run's event, or `state` (of a job), `rewound` (to `step`), `dataset`, `deleted`."""
+    """`kind` is that of a run's event, or `state` (of a job), `rewound` (to `step`), `dataset`, `chat`, `deleted`."""
 
     seq: int
     job_id: str | None
