@@ -310,6 +310,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Pulls
+         * @description The downloads under way, and those that failed: of each model the latest.
+         */
+        get: operations["list_pulls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/pull/{name}": {
         parameters: {
             query?: never;
@@ -324,7 +344,11 @@ export interface paths {
          * @description Have Ollama download a model, as a job. The answer tells how far it is; the job goes on without a listener.
          */
         post: operations["pull_model"];
-        delete?: never;
+        /**
+         * End Pull
+         * @description End the download of a model, or forget that it failed. Ollama keeps the parts it has.
+         */
+        delete: operations["end_pull"];
         options?: never;
         head?: never;
         patch?: never;
@@ -711,7 +735,7 @@ export interface paths {
         };
         /**
          * Stream Events
-         * @description What happens, as it happens: `jobs` (their states), `datasets`, `job:ID` (everything about one).
+         * @description What happens, as it happens: `jobs` (their states), `datasets`, `chats`, `job:ID` (everything about one).
          */
         get: operations["stream_events"];
         put?: never;
@@ -788,10 +812,10 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename Chat
-         * @description Give a conversation another name.
+         * Change Chat
+         * @description Give a conversation another name or system prompt.
          */
-        patch: operations["rename_chat"];
+        patch: operations["change_chat"];
         trace?: never;
     };
     "/api/chats/{chat_id}/messages": {
@@ -849,6 +873,8 @@ export interface components {
             text: string;
             /** Seconds */
             seconds: number;
+            /** Tokens */
+            tokens: number;
         };
         /**
          * ArtefactBody
@@ -872,6 +898,16 @@ export interface components {
             /** Rows */
             rows: number;
         };
+        /**
+         * ChangeRequest
+         * @description What is left out stays as it is.
+         */
+        ChangeRequest: {
+            /** Name */
+            name?: string | null;
+            /** System */
+            system?: string | null;
+        };
         /** ChatBody */
         ChatBody: {
             /** Id */
@@ -893,9 +929,9 @@ export interface components {
         };
         /**
          * ChatEvent
-         * @description The data of an event: `token`, `done`, or `error`, which is a problem.
+         * @description The data of an event: `waiting`, `token`, `done`, or `error`, which is a problem.
          */
-        ChatEvent: components["schemas"]["Token"] | components["schemas"]["Done"] | components["schemas"]["Problem"];
+        ChatEvent: components["schemas"]["Waiting"] | components["schemas"]["Token"] | components["schemas"]["Done"] | components["schemas"]["Problem"];
         /**
          * ChatRequest
          * @description With whom to talk: a base by its `model`, or the result of a training job. The name may be left out.
@@ -929,6 +965,16 @@ export interface components {
             created_at: number;
             /** Updated At */
             updated_at: number;
+        };
+        /**
+         * ChatTold
+         * @description Event `chat`: it is new, or has changed.
+         */
+        ChatTold: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /** Checkpoint */
         Checkpoint: {
@@ -1049,13 +1095,15 @@ export interface components {
         };
         /**
          * DeletedTold
-         * @description Event `deleted`: a data set or a job.
+         * @description Event `deleted`: a data set, a job or a chat.
          */
         DeletedTold: {
             /** Dataset Id */
             dataset_id?: string | null;
             /** Job Id */
             job_id?: string | null;
+            /** Chat Id */
+            chat_id?: string | null;
         };
         /**
          * Done
@@ -1302,6 +1350,9 @@ export interface components {
         /**
          * MessageRequest
          * @description What to say and how the answer is drawn. `compare` asks the base too, with the same seed.
+         *
+         *     `replaces` is the place of the last question among the turns: it is asked anew, and what was said to it forgotten.
+         *     Where another question has come last meanwhile, nothing is.
          */
         MessageRequest: {
             /** Content */
@@ -1336,6 +1387,8 @@ export interface components {
              * @default false
              */
             compare?: boolean;
+            /** Replaces */
+            replaces?: number | null;
         };
         /** MetricPoint */
         MetricPoint: {
@@ -1370,7 +1423,8 @@ export interface components {
         };
         /**
          * ModelBody
-         * @description A base. `reason` is why it cannot be trained, to stand after “no, because”; None where nothing is known.
+         * @description A base. None where nothing is known. Why it cannot be trained is the `reason`, to stand after “no, because”, and
+         *     what to do about that the `hint`.
          */
         ModelBody: {
             /** Name */
@@ -1379,6 +1433,8 @@ export interface components {
             trainable: boolean;
             /** Reason */
             reason: string | null;
+            /** Hint */
+            hint?: string | null;
             /** Path */
             path?: string | null;
             /** Digest */
@@ -1413,6 +1469,8 @@ export interface components {
             trainable: boolean;
             /** Reason */
             reason: string | null;
+            /** Hint */
+            hint?: string | null;
             /** Path */
             path?: string | null;
             /** Digest */
@@ -1470,7 +1528,10 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
-        /** OllamaBody */
+        /**
+         * OllamaBody
+         * @description The Ollama server; where it is not reachable, `error` says why and how to mend it.
+         */
         OllamaBody: {
             /** Address */
             address: string;
@@ -1478,6 +1539,7 @@ export interface components {
             reachable: boolean;
             /** Version */
             version: string | null;
+            error?: components["schemas"]["Problem"] | null;
         };
         /**
          * PlanBody
@@ -1616,7 +1678,7 @@ export interface components {
         };
         /**
          * PullJob
-         * @description Where a download stands: the first line and the last.
+         * @description Where a download stands: the first line and the last. `seq` is the event to go on from in the live stream.
          */
         PullJob: {
             /**
@@ -1634,7 +1696,10 @@ export interface components {
              * @enum {string}
              */
             state: "queued" | "starting" | "running" | "waiting_retry" | "paused" | "succeeded" | "failed" | "cancelled";
+            progress: components["schemas"]["PullProgress"] | null;
             error: components["schemas"]["Problem"] | null;
+            /** Seq */
+            seq: number;
         };
         /**
          * PullLine
@@ -1802,11 +1867,6 @@ export interface components {
             fields: components["schemas"]["FieldBody"][];
             /** Presets */
             presets: components["schemas"]["PresetBody"][];
-        };
-        /** RenameRequest */
-        RenameRequest: {
-            /** Name */
-            name: string;
         };
         /**
          * ReportBody
@@ -2208,7 +2268,7 @@ export interface components {
             /** Step */
             step: number;
             /** Body */
-            body: components["schemas"]["StateTold"] | components["schemas"]["RewoundTold"] | components["schemas"]["DatasetTold"] | components["schemas"]["DeletedTold"] | components["schemas"]["ProgressTold"] | components["schemas"]["Started"] | components["schemas"]["Step"] | components["schemas"]["Evaluated"] | components["schemas"]["Sampled"] | components["schemas"]["Saved"] | components["schemas"]["Warned"] | components["schemas"]["Finished"] | components["schemas"]["Failed"];
+            body: components["schemas"]["StateTold"] | components["schemas"]["RewoundTold"] | components["schemas"]["DatasetTold"] | components["schemas"]["ChatTold"] | components["schemas"]["DeletedTold"] | components["schemas"]["ProgressTold"] | components["schemas"]["Started"] | components["schemas"]["Step"] | components["schemas"]["Evaluated"] | components["schemas"]["Sampled"] | components["schemas"]["Saved"] | components["schemas"]["Warned"] | components["schemas"]["Finished"] | components["schemas"]["Failed"];
         };
         /** Versions */
         Versions: {
@@ -2216,6 +2276,17 @@ export interface components {
             llmlora: string;
             /** Python */
             python: string;
+        };
+        /**
+         * Waiting
+         * @description Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer.
+         */
+        Waiting: {
+            /**
+             * Outlook
+             * @enum {string}
+             */
+            outlook: "ready" | "loading" | "busy";
         };
         /** Warned */
         Warned: {
@@ -2236,7 +2307,7 @@ export interface components {
         };
         /**
          * TurnBody
-         * @description An utterance; `adapted` tells of an answer whether the adapter was at work.
+         * @description An utterance. Of an answer: whether the adapter was at work, what answered, its cost, and how it was drawn.
          */
         llmlora__api__chats__TurnBody: {
             /**
@@ -2248,6 +2319,16 @@ export interface components {
             content: string;
             /** Adapted */
             adapted?: boolean | null;
+            /** Engine */
+            engine?: string | null;
+            /** Seconds */
+            seconds?: number | null;
+            /** Tokens */
+            tokens?: number | null;
+            /** Temperature */
+            temperature?: number | null;
+            /** Seed */
+            seed?: number | null;
         };
         /** TurnBody */
         llmlora__api__rows__TurnBody: {
@@ -2905,6 +2986,35 @@ export interface operations {
             };
         };
     };
+    list_pulls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullJob"][];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     pull_model: {
         parameters: {
             query?: never;
@@ -2932,6 +3042,35 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -3802,7 +3941,7 @@ export interface operations {
             };
         };
     };
-    rename_chat: {
+    change_chat: {
         parameters: {
             query?: never;
             header?: never;
@@ -3813,7 +3952,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RenameRequest"];
+                "application/json": components["schemas"]["ChangeRequest"];
             };
         };
         responses: {

@@ -5,6 +5,7 @@ export interface Bodies {
   state: Schemas["StateTold"];
   rewound: Schemas["RewoundTold"];
   dataset: Schemas["DatasetTold"];
+  chat: Schemas["ChatTold"];
   deleted: Schemas["DeletedTold"];
   progress: Schemas["ProgressTold"];
   started: Schemas["Started"];
@@ -17,7 +18,7 @@ export interface Bodies {
   failed: Schemas["Failed"];
 }
 const KINDS = [
-  ...(["state", "rewound", "dataset", "deleted", "progress", "started", "step"] as const),
+  ...(["state", "rewound", "dataset", "chat", "deleted", "progress", "started", "step"] as const),
   ...(["evaluated", "sampled", "saved", "warned", "finished", "failed"] as const),
 ] satisfies (keyof Bodies)[];
 
@@ -25,7 +26,7 @@ export type LiveEvent = {
   [Kind in keyof Bodies]: { kind: Kind; seq: number; job_id: string | null; step: number; body: Bodies[Kind] };
 }[keyof Bodies];
 
-export type Topic = "jobs" | "datasets" | `job:${string}`;
+export type Topic = "jobs" | "datasets" | "chats" | `job:${string}`;
 export type Connection = "connecting" | "live" | "lost";
 
 /** Who listens. `known` is the last event it has, undefined from now on. `reset`: load what is shown anew. */
@@ -176,10 +177,12 @@ export class Live {
 /** The same rule as the server's `Topics`: one stream carries what all listeners of this tab want. */
 function concerns(event: LiveEvent, topic: Topic): boolean {
   if (event.kind === "deleted") {
-    const { job_id } = event.body;
+    const { job_id, chat_id } = event.body;
+    if (chat_id) return topic === "chats";
     return job_id ? topic === "jobs" || topic === `job:${job_id}` : topic === "datasets";
   }
   if (topic === "jobs") return event.kind === "state";
   if (topic === "datasets") return event.kind === "dataset";
+  if (topic === "chats") return event.kind === "chat";
   return topic === `job:${event.job_id}`;
 }

@@ -32,18 +32,20 @@ const AT_MOST_EVERY_MS = 250;
 /** Load queries anew whenever something happens about a topic; many events in a row load them once. */
 export function useRefresh(topic: Topic, ...keys: QueryKey[]): void {
   const client = useQueryClient();
-  const refresh = () => refreshSoon(() => keys.map((queryKey) => client.invalidateQueries({ queryKey })), topic);
+  const refresh = () => {
+    for (const queryKey of keys) refreshSoon(() => void client.invalidateQueries({ queryKey }), JSON.stringify(queryKey));
+  };
   useTopic(topic, { onEvent: refresh, onReset: refresh });
 }
 
 const due = new Map<string, ReturnType<typeof setTimeout>>();
 
-function refreshSoon(refresh: () => void, topic: string): void {
-  if (due.has(topic)) return;
+function refreshSoon(refresh: () => void, key: string): void {
+  if (due.has(key)) return;
   due.set(
-    topic,
+    key,
     setTimeout(() => {
-      due.delete(topic);
+      due.delete(key);
       refresh();
     }, AT_MOST_EVERY_MS),
   );
