@@ -7,12 +7,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-import yaml
 from fastapi.testclient import TestClient
-from safetensors.numpy import save_file
 
 from llmlora.api import chats, engines
 from llmlora.api.engines import Engines
@@ -21,14 +18,13 @@ from llmlora.data.conversation import Turn
 from llmlora.errors import EngineFailed
 from llmlora.export.merged import export_merged
 from llmlora.model.source import resolve
-from llmlora.store import jobs
 from llmlora.store.events import after as events_of
 from llmlora.train.run import train
 from tests.api.app import app_of, context_at
+from tests.api.trained import SMOL, succeeded_job, trained_job
 from tests.small_run import EXACT, on_machine, small_recipe
 from tests.tiny import tiny_gguf
 
-SMOL = "sample:smollm2-135m"
 GREEDY = {"temperature": 0, "max_tokens": 12}
 
 
@@ -42,33 +38,6 @@ def here(tmp_path):
 def client(here):
     with TestClient(app_of(here, chats.router), headers={"accept-language": "en"}) as running:
         yield running
-
-
-def succeeded_job(context, model: str, state: str = "succeeded") -> str:
-    """A training job that is over, its first attempt's directory still to be made."""
-    job = jobs.submit(context.database, jobs.Request("train", "my job", {"recipe": {"model": model}}))
-    with context.database.writing() as connection:
-        job = jobs.claim(connection, "me", ["train"]) or job
-        jobs.write(connection, job.id, job.epoch, state=state)
-    return job.id
-
-
-def trained_job(context, model: str = SMOL, state: str = "succeeded") -> str:
-    """A training job that is over, with a random adapter on every q projection."""
-    job_id = succeeded_job(context, model, state)
-    directory, random = context.settings.home.attempt(job_id, 1) / "final_model", np.random.default_rng(0)
-    directory.mkdir(parents=True)
-    weights = {}
-    for layer in range(30):
-        module = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
-        for half, shape in (("lora_A", (8, 576)), ("lora_B", (576, 8))):
-            weights[f"{module}.{half}.weight"] = (random.standard_normal(shape) * 0.2).astype(np.float32)
-    save_file(weights, directory / "adapter_model.safetensors")
-    (directory / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8, "lora_alpha": 16}))
-    (directory / "recipe.yaml").write_text(yaml.safe_dump({"model": model}))
-    digest = resolve(model, context.settings.home, ()).digest
-    (directory / "MANIFEST.json").write_text(json.dumps({"base": {"name": model, "digest": digest}}))
-    return job_id
 
 
 def tiny_chat(client: TestClient, tmp_path: Path) -> str:

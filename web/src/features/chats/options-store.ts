@@ -1,0 +1,29 @@
+import { create } from "zustand";
+import { persist } from "zustand/middleware";
+
+export const WHO = ["compare", "tuned", "base"] as const;
+
+/** How answers are drawn, and whose: kept in this browser for all conversations. */
+export interface Options {
+  /** Who answers where there is a trained adapter: with it, without it, or both. */
+  who: (typeof WHO)[number];
+  temperature: number;
+  top_p: number;
+  max_tokens: number;
+  /** null: another one for each question. */
+  seed: number | null;
+}
+
+export const DEFAULTS: Omit<Options, "who"> = { temperature: 0.7, top_p: 0.95, max_tokens: 512, seed: null };
+
+export const useOptions = create<Options>()(persist((): Options => ({ who: "compare", ...DEFAULTS }), { name: "llmlora.chat" }));
+
+/** Small enough to be read and typed. */
+export function anySeed(): number {
+  return Math.floor(Math.random() * 1_000_000);
+}
+
+/** What a question says of its answers. */
+export function drawing({ who, seed, ...rest }: Options) {
+  return { ...rest, seed: seed ?? anySeed(), adapted: who !== "base", compare: who === "compare" };
+}
