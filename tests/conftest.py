@@ -12,6 +12,8 @@ from sqlalchemy import create_engine, make_url, text
 
 # as `llmlora` itself does: tests run beside each other, and threads that spin would slow all of them
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# no model of the machine's own cache, and none from the internet; read when huggingface_hub is imported
+os.environ.update(HF_HOME="/nonexistent/hf", HF_HUB_CACHE="/nonexistent/hf/hub", HF_HUB_OFFLINE="1")
 
 from llmlora.model.source import resolve
 from llmlora.paths import Home

@@ -177,6 +177,15 @@ def check_base(adapter: Adapter, base: Base) -> None:
         )
 
 
+def check_layers(adapter: Adapter, layers: Mapping[str, tuple[int, int]], model: str) -> None:
+    """Raises AdapterMismatch when one of its layers is not among a model's: numbers out and numbers in, by module."""
+    for module, pair in adapter.pairs.items():
+        shape = (pair.b.shape[0], pair.a.shape[1])
+        if layers.get(module) != shape:
+            found = f"{model} (of {layers[module]})" if module in layers else model
+            raise AdapterMismatch(f"{adapter.base_name} ({module} of {shape})", found)
+
+
 def _pair(directory: Path, module: str, weights: Mapping[str, Floats], config: _Config) -> Pair:
     a, b, magnitude = (weights.get(f"{module}{part}") for part in (LORA_A, LORA_B, MAGNITUDE))
     if a is None or b is None or a.ndim != 2 or b.ndim != 2 or not a.shape[0] == b.shape[1] == config.r:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 STDERR_TAIL = 4096
@@ -18,16 +20,16 @@ class ChildDiedError(Exception):
 
 
 class JsonChild:
-    """`python -I -m MODULE`, spoken to in lines of JSON. It sees none of our environment."""
+    """`python -I -m MODULE`, spoken to in lines of JSON. It sees no more of our environment than it is given."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={},
+            env=dict(environment),
             start_new_session=True,  # Ctrl-C on the terminal is for us alone; we end the child
         )
         self._lines: queue.Queue[bytes] = queue.Queue()

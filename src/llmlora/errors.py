@@ -1,7 +1,7 @@
 """Everything that can go wrong, as types.
 
 LlmloraError                      exit 1   something failed that is not the user's doing
-├── EngineFailed                           llmlora's chat child (llama.cpp) died or refused
+├── EngineFailed                           llmlora's chat child (llama.cpp or PyTorch) died or refused
 ├── DiskFull                               a save found no room; everything committed is intact
 ├── Diverged                               the loss became NaN or infinite
 ├── OutOfMemory                            a job's process got no more memory; three knobs to turn
@@ -17,7 +17,13 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── StoreUnreadable                    Ollama's store exists but may not be read
     ├── DigestMismatch                     bytes are not the bytes their name promises
     ├── GgufError                          a malformed or hostile GGUF file
-    ├── UnsupportedArchitecture            a GGUF whose architecture cannot be trained yet
+    ├── HfError                            a Hugging Face directory that is incomplete, damaged or hostile
+    ├── HubNotFound                        the Hugging Face hub has no such model or revision
+    ├── HubGated                           a model of the hub that one must log in for
+    ├── HubUnreachable                     the hub does not answer, and the model is not in the cache
+    ├── NotDownloaded                      a model of the hub where nothing is downloaded, as in the interface
+    ├── NoGguf                             a GGUF export of an adapter whose base is no GGUF file
+    ├── UnsupportedArchitecture            a model whose architecture cannot be trained yet
     ├── UnsupportedTensorType              a quantisation without a dequantiser
     ├── NotTrainable                       any other reason a base cannot be trained
     ├── UnknownTarget                      a target module the model does not have
@@ -213,6 +219,43 @@ class GgufError(UserError):
 
 
 @dataclass(eq=False)
+class HfError(UserError):
+    path: Path
+    problem: Words
+
+
+@dataclass(eq=False)
+class HubNotFound(UserError):
+    name: str
+    address: str
+
+
+@dataclass(eq=False)
+class HubGated(UserError):
+    name: str
+    page: str
+
+
+@dataclass(eq=False)
+class HubUnreachable(UserError):
+    name: str
+    address: str
+    problem: str
+
+
+@dataclass(eq=False)
+class NotDownloaded(UserError):
+    name: str
+    command: str
+
+
+@dataclass(eq=False)
+class NoGguf(UserError):
+    name: str
+    way: Words
+
+
+@dataclass(eq=False)
 class UnsupportedArchitecture(UserError):
     architecture: str
     supported: Sequence[str]
@@ -228,7 +271,7 @@ class UnsupportedTensorType(UserError):
 @dataclass(eq=False)
 class NotTrainable(UserError):
     name: str
-    reason: str
+    reason: str | Words
 
 
 @dataclass(eq=False)

@@ -19,13 +19,12 @@ from typing import Any
 
 from safetensors.numpy import save_file
 
-from llmlora.adapter import CONFIG, PICKLES, WEIGHTS, Adapter, check_base, read_adapter
+from llmlora.adapter import CONFIG, PICKLES, WEIGHTS, Adapter, check_base, check_layers, read_adapter
 from llmlora.errors import NotAnAdapter, OutputNotEmpty, WhichBase
-from llmlora.export.mapping import place
-from llmlora.gguf.reader import GgufFile
-from llmlora.model.form import read_form
+from llmlora.model.lora import named_for_others
+from llmlora.model.opened import open_base
 from llmlora.model.source import Base, list_names, resolve
-from llmlora.model.targets import linear_modules, peft_names
+from llmlora.model.targets import peft_names
 from llmlora.paths import Home
 from llmlora.text.catalogue import Words
 from llmlora.train.commit import commit_directory
@@ -69,14 +68,12 @@ def import_adapter(source: Path, model: str | None, name: str | None, home: Home
         adapter = read_adapter(directory)
     base = resolve(model or _named_base(adapter, source, home, stores), home, stores)
     check_base(adapter, base)
-    with GgufFile(base.path) as file:
-        place(adapter, file)
-        form = read_form(file)
-        available = linear_modules(form.architecture, form.layers)
+    available = open_base(base).linears
+    check_layers(adapter, available, base.name)
     target = home.adapters / (name or _name_of(source))
     if target.exists():
         raise OutputNotEmpty(target)
-    _write(target, adapter, base, peft_names(list(adapter.pairs), available))
+    _write(target, adapter, base, peft_names(list(adapter.pairs), list(available)))
     return Imported(
         path=target,
         base=base.name,
@@ -149,10 +146,12 @@ def _name_of(source: Path) -> str:
 
 
 def _write(target: Path, adapter: Adapter, base: Base, targets: list[str]) -> None:
+    name, revision = named_for_others(base.name)
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base.name,
+        "base_model_name_or_path": name,
+        "revision": revision,
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
         "use_rslora": adapter.rslora,

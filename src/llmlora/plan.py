@@ -36,6 +36,11 @@ class Machine:
     float32_flops: float
     bfloat16_flops: float
 
+    @property
+    def dtype(self) -> Literal["float32", "bfloat16"]:
+        """The faster number format."""
+        return "bfloat16" if self.bfloat16_flops > self.float32_flops else "float32"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -53,6 +58,11 @@ class Shape:
     adapted: int  # and what comes out of them
     file_bytes: int
     capped_heads: int = 0  # whose scores exist as a matrix, because they are softly capped
+    dense_parameters: int = 0  # of a base that lies in memory in the number format it computes in
+
+    def base_bytes(self, dtype: str) -> int:
+        """Bytes of the base: its mapped file, or its numbers in memory."""
+        return self.dense_parameters * BYTES[dtype] or self.file_bytes
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, mach
     Raises:
         NotEnoughMemory: it does not fit even with one row a pass and activations recomputed.
     """
-    dtype: Literal["float32", "bfloat16"] = "bfloat16" if machine.bfloat16_flops > machine.float32_flops else "float32"
+    dtype = machine.dtype
     rows_per_step = recipe.batch_size * recipe.gradient_accumulation
     total_steps = recipe.steps or -(-tokens.rows * recipe.epochs // rows_per_step)
     micro_batch, recompute, memory = _fit(recipe, shape, tokens, dtype, machine.free_memory)
@@ -131,7 +141,7 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, micr
     activations = batch_tokens * (per_layer * live_layers + kept) * BYTES[dtype]
     adapter = 16 * shape.adapter_parameters  # float32 weight, gradient and two moments
     scores = 4 * shape.capped_heads * tokens.longest**2 * BYTES["float32"]
-    return RUNTIME_BYTES + HEAD_BYTES + shape.file_bytes + adapter + activations + scores
+    return RUNTIME_BYTES + HEAD_BYTES + shape.base_bytes(dtype) + adapter + activations + scores
 
 
 def seconds_needed(shape: Shape, tokens: Tokens, rows: int, machine: Machine, dtype: str, recompute: bool) -> float:

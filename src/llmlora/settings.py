@@ -6,6 +6,13 @@ LLMLORA_DATABASE_URL  postgresql://…; otherwise SQLite in the data directory
 LLMLORA_MEMORY_LIMIT  most megabytes that a job's process may allocate; otherwise all there are
 OLLAMA_MODELS         Ollama's store, when it is not in its usual place
 OLLAMA_HOST           where Ollama listens, as Ollama itself reads it
+
+These huggingface_hub reads, here as everywhere:
+
+HF_HOME               where models of the Hugging Face hub are kept, and who is logged in
+HF_TOKEN              opens private and gated models
+HF_ENDPOINT           another hub
+HF_HUB_OFFLINE        1: nothing is downloaded
 """
 
 import os

@@ -1,4 +1,4 @@
-"""DoRA on a packed layer: the formula on dense weights, biases and rows of zeros included, and no norm made twice."""
+"""DoRA on a packed and a dense layer: the formula, biases and rows of zeros included, and no norm made twice."""
 
 import numpy as np
 import pytest
@@ -35,12 +35,16 @@ def test_squared_norms_are_those_of_the_dense_rows(monkeypatch: pytest.MonkeyPat
     torch.testing.assert_close(found, matrix.dense(torch.float32).square().sum(dim=1))
 
 
+@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
-def test_rows_are_rescaled_to_their_magnitudes(biased: bool, dtype: torch.dtype, tolerance: float):
+def test_rows_are_rescaled_to_their_magnitudes(
+    dense: bool, biased: bool, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dora, "TILE_WEIGHTS", 7 * COLUMNS)
     matrix, a, b, x = ordered(), numbers(RANK, COLUMNS), numbers(ROWS, RANK, seed=1), numbers(5, COLUMNS, seed=2)
     bias = numbers(ROWS, seed=3) if biased else None
-    magnitude = Magnitude(matrix, torch.device("cpu"))
+    magnitude = Magnitude(matrix.dense(torch.float32) if dense else matrix, torch.device("cpu"))
     magnitude.weight.data = numbers(ROWS, seed=4).abs()
     tuned = matrix.dense(torch.float32) + SCALING * b @ a
 

@@ -201,7 +201,7 @@ UNKNOWN = [
     "a:b:c",
     "",
     "モデル",
-    "hf:x/y",
+    "hf:no name",
 ]
 
 

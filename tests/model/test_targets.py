@@ -4,9 +4,9 @@ import pytest
 
 from llmlora.errors import UnknownTarget
 from llmlora.gguf.architectures import ARCHITECTURES
-from llmlora.model.targets import linear_modules, peft_names, targets_of
+from llmlora.model.targets import in_blocks, peft_names, targets_of
 
-AVAILABLE = linear_modules(ARCHITECTURES["llama"], 12)
+AVAILABLE = in_blocks(ARCHITECTURES["llama"].modules, 12)
 
 
 def named(block: int, name: str) -> str:

@@ -15,8 +15,8 @@ from llmlora.api.jobs import job_of, problem_of
 from llmlora.api.labels import Id, file_name
 from llmlora.errors import JobConflict, NotFound
 from llmlora.export.adapter import export_adapter
+from llmlora.export.mapping import open_gguf
 from llmlora.files import replacing
-from llmlora.model.source import resolve
 from llmlora.paths import Run
 from llmlora.store import events, jobs
 from llmlora.store.jobs import Desired, Job, State
@@ -53,6 +53,8 @@ def list_artefacts(here: Here, job_id: Id) -> list[ArtefactBody]:
     """What can be downloaded."""
     one = _succeeded(here, job_id)
     names: tuple[Artefact, ...] = ("adapter.zip", "adapter.gguf", "merged.gguf")
+    if _base_name(here, one).startswith("hf:"):
+        names = ("adapter.zip",)
     return [ArtefactBody(name=name, bytes=_size(here.settings.home.exports(one.id) / name)) for name in names]
 
 
@@ -74,6 +76,8 @@ def download_artefact(here: Here, job_id: Id, name: Artefact) -> FileResponse:
 def create_export(here: Here, reader: Reader, job_id: Id) -> ExportBody:
     """Begin to merge the adapter into its base, as one GGUF. While one is under way, that one is the answer."""
     one = _succeeded(here, job_id)
+    if (base := _base_name(here, one)).startswith("hf:"):
+        open_gguf(here.base(base))  # refuses, and says so now, not by a job
     spec = {
         "training_job_id": one.id,
         "adapter": str(here.settings.home.attempt(one.id, one.epoch)),
@@ -122,9 +126,12 @@ def adapter_gguf(here: Context, one: Job) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         adapter = here.settings.home.attempt(one.id, one.epoch)
-        base = resolve(base_name_of(adapter), here.settings.home, here.settings.ollama_stores)
-        export_adapter(adapter, base, path)
+        export_adapter(adapter, here.base(base_name_of(adapter)), path)
     return path
+
+
+def _base_name(here: Context, one: Job) -> str:
+    return base_name_of(here.settings.home.attempt(one.id, one.epoch))
 
 
 def _succeeded(here: Context, job_id: str) -> Job:

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from llmlora.adapter import base_name_of, check_base, read_adapter
 from llmlora.api.artefacts import tuned_gguf
 from llmlora.api.context import Context, Here, Reader
-from llmlora.api.engines import ENGINE, Engines, Outlook, Pool, lifespan
+from llmlora.api.engines import Engines, Outlook, Pool, lifespan
 from llmlora.api.errors import Problem
 from llmlora.api.jobs import job_of
 from llmlora.api.labels import Id, Label
@@ -24,7 +24,8 @@ from llmlora.chat.engine import Sampling
 from llmlora.chat.session import Session
 from llmlora.data.conversation import Turn
 from llmlora.errors import JobConflict, LlmloraError, NotFound
-from llmlora.model.source import Base, resolve
+from llmlora.model.hf import need_trainable
+from llmlora.model.source import Base
 from llmlora.store import chats
 from llmlora.store.chats import Chat
 from llmlora.store.jobs import Job
@@ -146,7 +147,10 @@ def create_chat(here: Here, asked: ChatRequest) -> ChatBody:
         job = _trained(here, asked.job_id)
         model, name = base_name_of(here.settings.home.attempt(job.id, job.epoch)), job.name
     else:
-        model = name = resolve(asked.model or "", here.settings.home, here.settings.ollama_stores).name
+        base = here.base(asked.model or "")
+        if not base.is_gguf:
+            need_trainable(base.path, base.name)
+        model = name = base.name
     with here.database.writing() as connection:
         return _body(chats.add(connection, asked.name or name[:200], model, asked.job_id, asked.system))
 
@@ -202,9 +206,11 @@ async def _answer(
     known = replace(chat, turns=_before(chat.turns, asked.replaces))
     answers: list[Answer] = []
     failure: Problem | None = None
+    name = ""
     yield event("waiting", Waiting(outlook=await pool.outlook(*files)))
     try:
         async with pool.using(*files) as session:
+            name = f"{session.engine.name} (embedded)"
             for side in _sides(files[1], asked):
                 one = Answer(side=side, text="", seconds=0, tokens=0)
                 answers.append(one)
@@ -216,7 +222,7 @@ async def _answer(
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(_remember, here, chat.id, asked, answers)
-    yield event("error", failure) if failure else event("done", Done(engine=ENGINE, answers=answers))
+    yield event("error", failure) if failure else event("done", Done(engine=name, answers=answers))
 
 
 async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answer) -> AsyncGenerator[str]:
@@ -286,17 +292,18 @@ def _before(turns: list[dict[str, Any]], replaced: int | None) -> list[dict[str,
 
 
 def _files(here: Context, chat: Chat) -> tuple[Base, Path | None]:
-    """The base's file, and the adapter's as GGUF.
+    """The base, and its adapter as GGUF or, for a Hugging Face directory, as PEFT's.
 
     Raises:
         AdapterMismatch: the base's name means other bytes by now.
     """
-    base = resolve(chat.model, here.settings.home, here.settings.ollama_stores)
+    base = here.base(chat.model)
     if chat.job_id is None:
         return base, None
     job = _trained(here, chat.job_id)
-    check_base(read_adapter(here.settings.home.attempt(job.id, job.epoch)), base)
-    return base, tuned_gguf(here, job)
+    adapter = read_adapter(here.settings.home.attempt(job.id, job.epoch))
+    check_base(adapter, base)
+    return base, tuned_gguf(here, job) if base.is_gguf else adapter.path
 
 
 def _trained(here: Context, job_id: str) -> Job:

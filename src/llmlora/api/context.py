@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from llmlora.api.hub import Hub
 from llmlora.jobs.inspection import Inspection
+from llmlora.model.source import Base, resolve
 from llmlora.settings import Settings
 from llmlora.store.database import Database
 from llmlora.text.catalogue import Language
@@ -27,6 +28,14 @@ class Context:
         self.inspection = Inspection(self.settings)
         self.token = Token(self.settings.home.token)
         self.hub = Hub(self.database)
+
+    def base(self, name: str) -> Base:
+        """The base that `name` means. Nothing is downloaded while someone waits for an answer.
+
+        Raises:
+            UserError: see `resolve`.
+        """
+        return resolve(name, self.settings.home, self.settings.ollama_stores, fetch=False)
 
     def close(self) -> None:
         """End the child and the connections."""

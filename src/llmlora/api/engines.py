@@ -11,10 +11,10 @@ import anyio
 from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
+from llmlora.adapter import WEIGHTS
 from llmlora.chat.session import Session
 from llmlora.model.source import Base
 
-ENGINE = "llama.cpp (embedded)"
 MOST_LOADED = 2
 IDLE_SECONDS = 300.0
 
@@ -45,7 +45,7 @@ class Engines:
         """A session with this model, for us alone until the block ends.
 
         Raises:
-            EngineFailed: llama.cpp refuses one of the files.
+            EngineFailed: the engine refuses one of the files.
         """
         key = _key(base, adapter)
         async with self._changed:
@@ -118,7 +118,7 @@ def _key(base: Base, adapter: Path | None) -> Key:
     """An adapter's file as it is now. It may be a merged model: gigabytes, too many to hash for each message."""
     if adapter is None:
         return base.digest, None
-    status = adapter.stat()
+    status = (adapter / WEIGHTS if adapter.is_dir() else adapter).stat()
     return base.digest, f"{adapter} {status.st_size} {status.st_mtime_ns}"
 
 

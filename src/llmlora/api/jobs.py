@@ -14,7 +14,6 @@ from llmlora.api.errors import Problem, problem
 from llmlora.api.labels import Id, Label
 from llmlora.errors import NotFound, revive
 from llmlora.model.describe import describe
-from llmlora.model.source import resolve
 from llmlora.recipe import Recipe, RecipeValues, make_recipe
 from llmlora.store import datasets, events, jobs
 from llmlora.store.datasets import Dataset
@@ -143,10 +142,11 @@ def create_job(
     """Put a training job into the queue. The same Idempotency-Key again gives the same job."""
     dataset = _dataset(here, asked.dataset_id)
     recipe = _recipe_of(here, asked.recipe, dataset)
-    obstacle = describe(resolve(recipe.model, here.settings.home, here.settings.ollama_stores)).obstacle
-    if obstacle is not None:
+    base = here.base(recipe.model)
+    if obstacle := describe(base).obstacle:
         raise obstacle
-    request = jobs.Request("train", asked.name, {"recipe": recipe.model_dump(mode="json")}, dataset.id)
+    spec = {"recipe": recipe.model_copy(update={"model": base.name}).model_dump(mode="json")}
+    request = jobs.Request("train", asked.name, spec, dataset.id)
     return _body(here, jobs.submit(here.database, request, idempotency_key), reader)
 
 

@@ -16,12 +16,15 @@ from llmlora.api.context import Context, Here, Reader
 from llmlora.api.errors import Problem, problem
 from llmlora.api.jobs import problem_of
 from llmlora.api.stream import LineStream, line
+from llmlora.data.hf_architectures import HF_ARCHITECTURES
+from llmlora.data.hf_text import read_hf_template
 from llmlora.data.template import choose_template
 from llmlora.errors import LlmloraError, ModelNotFound, NotFound, OllamaFailed, OllamaUnreachable
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.describe import Description, TensorCount, Tokenizer, describe, reason_of
-from llmlora.model.source import Base, list_names, resolve
+from llmlora.model.hf import HfDirectory
+from llmlora.model.source import Base, list_names
 from llmlora.ollama import client, store
 from llmlora.ollama.names import Name
 from llmlora.store import events, jobs
@@ -163,12 +166,22 @@ def get_model(here: Here, reader: Reader, name: str) -> ModelDetails:
     """All about one base."""
     body, path = _found(here, reader, name)
     details = ModelDetails(**body.model_dump())
+    if path and path.is_dir():
+        return _details_of_directory(details, HfDirectory.open(path))
     architecture = ARCHITECTURES.get(body.architecture or "")
     if path and architecture:
         details.targets = architecture.targets
         with GgufFile(path) as file:
             details.layers = file.metadata.get(f"{architecture.name}.block_count")
             details.template = choose_template(file).source if body.chat_template else None
+    return details
+
+
+def _details_of_directory(details: ModelDetails, directory: HfDirectory) -> ModelDetails:
+    if details.trainable:
+        details.layers = directory.layers
+        details.targets = HF_ARCHITECTURES[directory.model_type].targets
+        details.template = read_hf_template(directory.path).source
     return details
 
 
@@ -196,7 +209,7 @@ def _found(here: Context, reader: Language, name: str) -> tuple[ModelBody, Path 
 
 def _described(here: Context, name: str) -> Description:
     try:
-        base = resolve(name, here.settings.home, here.settings.ollama_stores)
+        base = here.base(name)
         status = base.path.stat()
     except LlmloraError as error:
         return Description(name, error)

@@ -1,4 +1,4 @@
-"""llama.cpp, the engine Ollama runs, from our side of the pipe."""
+"""What answers, from our side of the pipe: llama.cpp, the engine Ollama runs; PyTorch for Hugging Face directories."""
 
 import os
 import tempfile
@@ -12,6 +12,8 @@ from typing import Any, Self
 from llmlora.child import ChildDiedError, JsonChild
 from llmlora.errors import EngineFailed
 
+# the child's module, and what people are told
+ENGINES = {"file": ("llmlora.chat.worker", "llama.cpp"), "directory": ("llmlora.chat.torch_worker", "PyTorch")}
 LOAD_SECONDS, TOKEN_SECONDS, TABLE_SECONDS = 600.0, 120.0, 600.0
 
 
@@ -38,14 +40,15 @@ class Engine:
     """A model in memory, with or without an adapter; a context manager."""
 
     def __init__(self, model: Path, adapter: Path | None = None, options: EngineOptions | None = None) -> None:
-        """Load the files.
+        """Load a GGUF file with a GGUF adapter, or a Hugging Face directory with one of PEFT's.
 
         Raises:
-            EngineFailed: llama.cpp refuses one of them, in its own words.
+            EngineFailed: the engine refuses one of them, in its own words.
         """
+        module, self.name = ENGINES["directory" if model.is_dir() else "file"]
         self.options = options or EngineOptions()
         self._number = 0  # of the request whose answers are awaited
-        self._child = JsonChild("llmlora.chat.worker")
+        self._child = JsonChild(module)
         setup = {
             "model": str(model.absolute()),
             "adapter": str(adapter.absolute()) if adapter else None,

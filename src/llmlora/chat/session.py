@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from llmlora.chat.engine import Engine, EngineOptions, Sampling
+from llmlora.data.base_text import template_and_tokenizer
 from llmlora.data.conversation import Turn
 from llmlora.data.render import Renderer
-from llmlora.data.template import choose_template
-from llmlora.data.tokenizer import load_tokenizer
 from llmlora.errors import GgufError
 from llmlora.gguf.reader import GgufFile
+from llmlora.model.hf import HfDirectory
 
 MOST_CONTEXT = 4096
 
@@ -20,15 +20,14 @@ class Session:
     """Turns so far, and an engine that continues them; a context manager."""
 
     def __init__(self, model: Path, adapter: Path | None = None, system: str | None = None) -> None:
-        """Load the model, and the GGUF adapter if there is one.
+        """Load the model, a GGUF file or a Hugging Face directory, and the adapter if there is one.
 
         A merged model may stand in the adapter's place. It is an engine of its own; that of the base is started when
         the base is first asked.
         """
-        with GgufFile(model) as file:
-            self.template, self.tokenizer = choose_template(file), load_tokenizer(file)
-            context = int(file.metadata.get(f"{file.metadata['general.architecture']}.context_length", MOST_CONTEXT))
-        self.model, self.merged = model, adapter is not None and not _is_adapter(adapter)
+        self.template, self.tokenizer = template_and_tokenizer(model)
+        context = _context_of(model) or MOST_CONTEXT
+        self.model, self.merged = model, adapter is not None and _is_merged(adapter)
         self.first = (Turn("system", system),) if system else ()
         self.turns: tuple[Turn, ...] = self.first
         self.renderer = Renderer(self.template)
@@ -89,9 +88,17 @@ class Session:
         self.turns = self.first
 
 
-def _is_adapter(path: Path) -> bool:
+def _is_merged(path: Path) -> bool:
     try:
         with GgufFile(path) as file:
-            return file.metadata.get("general.type") == "adapter"
+            return file.metadata.get("general.type") != "adapter"
     except GgufError:
-        return True  # llama.cpp has the words for what is wrong with it
+        return False  # PEFT's directory, or llama.cpp has the words for what is wrong with it
+
+
+def _context_of(model: Path) -> int | None:
+    if model.is_dir():
+        return HfDirectory.open(model).context
+    with GgufFile(model) as file:
+        context: int | None = file.metadata.get(f"{file.metadata['general.architecture']}.context_length")
+        return context

@@ -1,25 +1,13 @@
 """The process that runs llama.cpp. A failed assertion in native code ends this process, not its parent.
 
-Reads JSON lines: first the setup {"model", "adapter", "context", "threads", "exact", "private"}, then requests,
-numbered upwards; every answer carries the number of its request, and the last one "done":
-
-    {"id", "complete": {…}, "adapted"}               → {"id", "text"} …, {"id", "done": finish reason}
-    {"id", "probabilities": [ids], "top", "adapted"} → {"id", "done", "rows": [[[id, log probability], …], …]}
-    {"cancel": id}                                   ends that request and those before it
-
-What it cannot do is answered {"id", "done", "error": text}. xllamacpp opens llama.cpp's HTTP server too, whatever one
-wants of it: it gets a key that nobody knows and, where there are any, a Unix socket in the private directory, which the
-parent removes as soon as the model is loaded.
+It is spoken to as `serving` describes. xllamacpp opens llama.cpp's HTTP server too, whatever one wants of it: it gets a
+key that nobody knows and, where there are any, a Unix socket in the private directory, which the parent removes as soon
+as the model is loaded.
 """
 
-import json
 import os
-import queue
 import re
 import secrets
-import signal
-import sys
-import threading
 from typing import Any
 
 # Our environment is empty, and threads that spin while they wait make a busy machine a hundred times slower
@@ -28,64 +16,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import xllamacpp as llama
 
-from llmlora.child import die_with_parent
+from llmlora.chat.serving import Cancelled, Params, Refused, Reply, serve
 
-Params = dict[str, Any]
 PROMPT_TOKENS_A_STEP = 256  # between the steps of a long prompt we hear that it was cancelled
 LOG_BYTES = 65536
-
-
-def main() -> None:
-    """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; what it means, the parent says
-    die_with_parent()
-    # llama.cpp prints where it likes: standard output becomes standard error, the protocol keeps the real one
-    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    requests: queue.Queue[Params] = queue.Queue()
-    cancelled = Cancelled()
-    threading.Thread(target=_listen, args=(requests, cancelled), daemon=True).start()
-
-    def answer(message: Params) -> None:
-        protocol.write(json.dumps(message) + "\n")
-        protocol.flush()
-
-    if (setup := requests.get()) == {}:
-        return
-    try:
-        server = llama.Server(_parameters(setup))
-    except (RuntimeError, ValueError) as error:
-        answer({"id": 0, "done": "failed", "error": _first_complaints() or str(error)})
-        return
-    worker = Worker(server, bool(setup["adapter"]), cancelled)
-    answer({"id": 0, "done": "loaded"})
-    while (request := requests.get()) != {}:
-
-        def reply(message: Params, number: int = request["id"]) -> None:
-            answer({"id": number, **message})
-
-        if "complete" in request:
-            worker.complete(request, reply)
-        else:
-            reply({"done": "read", **worker.probabilities(request)})
-
-
-class Cancelled:
-    """Up to which request nobody wants answers any more."""
-
-    up_to: float = 0
-
-    def __contains__(self, request: Params) -> bool:
-        return bool(request["id"] <= self.up_to)
 
 
 class Worker:
     """A loaded model."""
 
-    def __init__(self, server: Any, has_adapter: bool, cancelled: Cancelled) -> None:
-        self.server, self.has_adapter, self.cancelled = server, has_adapter, cancelled
+    def __init__(self, setup: Params, cancelled: Cancelled) -> None:
+        """Raises Refused, with llama.cpp's own words."""
+        try:
+            self.server = llama.Server(_parameters(setup))
+        except (RuntimeError, ValueError) as error:
+            raise Refused(_first_complaints() or str(error)) from None
+        self.has_adapter, self.cancelled = bool(setup["adapter"]), cancelled
 
-    def complete(self, request: Params, answer: Any) -> None:
+    def answer(self, request: Params, reply: Reply) -> None:
+        """Do what is asked."""
+        if "complete" in request:
+            self.complete(request, reply)
+        else:
+            reply({"done": "read", **self.probabilities(request)})
+
+    def complete(self, request: Params, reply: Reply) -> None:
         """Stream one completion."""
         final: Params = {"done": "cancelled"}
 
@@ -95,7 +50,7 @@ class Worker:
                 final = {"done": "failed", "error": str(message["error"].get("message", message["error"]))}
                 return True
             choice = message["choices"][0] if message.get("choices") else {"text": "", "finish_reason": None}
-            answer({"text": choice["text"]})  # an empty one, while the prompt is read, says that we are alive
+            reply({"text": choice["text"]})  # an empty one, while the prompt is read, says that we are alive
             if choice["finish_reason"]:
                 final = {"done": choice["finish_reason"]}
             return request in self.cancelled
@@ -103,7 +58,7 @@ class Worker:
         ask = {**request["complete"], "stream": True, "return_progress": True, **self._lora(request)}
         if request not in self.cancelled:
             self.server.handle_completions(ask, chunk)
-        answer(final)
+        reply(final)
 
     def probabilities(self, request: Params) -> Params:
         """The likeliest tokens after each prefix; the engine's cache makes each prefix one step."""
@@ -156,16 +111,5 @@ def _first_complaints() -> str:
     return "; ".join(re.findall(r"^[\d.]+ E (?:\w+ +)?\w+: +(.+)$", log, re.MULTILINE)[:2])
 
 
-def _listen(requests: "queue.Queue[Params]", cancelled: Cancelled) -> None:
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "cancel" in request:
-            cancelled.up_to = request["cancel"]
-        else:
-            requests.put(request)
-    cancelled.up_to = float("inf")
-    requests.put({})
-
-
 if __name__ == "__main__":
-    main()
+    serve(Worker)

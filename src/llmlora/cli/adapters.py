@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmlora.adapter import base_name_of, read_adapter
+from llmlora.adapter import adapter_directory, base_name_of, check_base, read_adapter
 from llmlora.cli.options import option_help
 from llmlora.export.adapter import export_adapter
+from llmlora.model.hf import need_trainable
 from llmlora.model.source import resolve
 from llmlora.settings import Settings, read_language, read_settings
 from llmlora.text.catalogue import say
@@ -67,15 +68,21 @@ def _show(done: "Imported", settings: Settings) -> None:
 def model_and_adapter(
     model: str | None, adapter: Path | None, settings: Settings
 ) -> Iterator[tuple[Path, Path | None]]:
-    """The base's GGUF file, and the adapter as one: a directory is exported into a temporary file first.
-
-    Of a DoRA adapter that file is the merged model, which `Session` takes in an adapter's place.
+    """What a session is opened with. A GGUF base takes its adapter as GGUF: a directory is exported into a temporary
+    file first. Of a DoRA adapter that file is the merged model, which `Session` takes in an adapter's place.
+    A Hugging Face base takes PEFT's directory.
     """
     if model is None:
         if adapter is None:
             raise click.UsageError("give --model, --adapter, or both")
         model = base_name_of(adapter)
     base = resolve(model, settings.home, settings.ollama_stores)
+    if not base.is_gguf:
+        need_trainable(base.path, base.name)
+        if adapter is not None:
+            check_base(read_adapter(adapter), base)
+        yield base.path, adapter and adapter_directory(adapter)
+        return
     if adapter is None or adapter.is_file():
         yield base.path, adapter
         return

@@ -55,13 +55,15 @@ def command(
             _talk(session, sampling, settings)
         elif as_json:
             answer = "".join(session.ask(prompt, sampling))
-            click.echo(json.dumps({"prompt": prompt, "answer": answer, "seed": seed}, ensure_ascii=False))
+            document = {"prompt": prompt, "answer": answer, "seed": seed, "engine": session.engine.name}
+            click.echo(json.dumps(document, ensure_ascii=False))
         else:
             _print(session.ask(prompt, sampling))
+            click.echo(say(settings.language, "cli.engine.answered", engine=session.engine.name), err=True)
 
 
 def _talk(session: "Session", sampling: "Sampling", settings: Settings) -> None:
-    click.echo(say(settings.language, "cli.chat.welcome"), err=True)
+    click.echo(say(settings.language, "cli.chat.welcome", engine=session.engine.name), err=True)
     while True:
         try:
             text = input("> ").strip()

@@ -50,8 +50,12 @@ def command(
             rows.append({"prompt": prompt, "base": before, "tuned": after})
             if not as_json:
                 _show(rows[-1], settings.language)
+        engine = session.engine.name
     if as_json:
-        click.echo(json.dumps({"seed": seed, "temperature": temperature, "answers": rows}, ensure_ascii=False))
+        document = {"seed": seed, "temperature": temperature, "engine": engine, "answers": rows}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        click.echo(say(settings.language, "cli.engine.answered", engine=engine), err=True)
 
 
 def _show(row: dict[str, str], language: Language) -> None:

@@ -129,15 +129,12 @@ class Writer:
 
 @contextmanager
 def _writer(model: str, settings: Settings) -> Iterator[Writer]:
+    from llmlora.data.base_text import template_and_tokenizer
     from llmlora.data.render import Renderer
-    from llmlora.data.template import choose_template
-    from llmlora.data.tokenizer import load_tokenizer
-    from llmlora.gguf.reader import GgufFile
     from llmlora.model.source import resolve
 
     base = resolve(model, settings.home, settings.ollama_stores)
-    with GgufFile(base.path) as gguf:
-        template, tokenizer = choose_template(gguf), load_tokenizer(gguf)
+    template, tokenizer = template_and_tokenizer(base.path)
     with Renderer(template) as renderer:
         yield Writer(base, template, tokenizer, renderer)
 

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from llmlora.errors import StoreUnreadable
-from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.model.describe import Description, Tokenizer, describe, describe_all, reason_of
 from llmlora.model.source import resolve
 from llmlora.ollama.store import names
@@ -40,7 +39,7 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help=say(read_language(), "models.json_help"))
 def show_model(name: str, as_json: bool) -> None:
     settings = read_settings()
-    found = describe(resolve(name, settings.home, settings.ollama_stores))
+    found = describe(resolve(name, settings.home, settings.ollama_stores, fetch=False))
     if as_json:
         _print_json(found.to_json())
     else:
@@ -119,7 +118,7 @@ def _facts(one: Description, language: Language) -> list[tuple[str, str]]:
         ("chat_template", readable_template(one.chat_template, language)),
         ("license", one.license or "–"),
         ("trainable", readable_verdict(one, language)),
-        ("targets", ", ".join(ARCHITECTURES[one.architecture].targets) if one.trainable and one.architecture else "–"),
+        ("targets", ", ".join(one.targets) or "–"),
     ]
 
 

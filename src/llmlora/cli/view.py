@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Table
 from rich.text import Text
 
+from llmlora.recipe import ALL_LINEAR
 from llmlora.text.catalogue import Language, say
 from llmlora.train.events import Evaluated, Event, Finished, Sampled, Saved, Started, Step, Warned
 from llmlora.train.prepare import Prepared
@@ -49,6 +50,7 @@ def show_plan(prepared: Prepared, language: Language, console: Console) -> None:
         "rows": say(language, "cli.train.row_counts", train=len(prepared.train), held_out=len(prepared.held_out)),
         "steps": f"{plan.total_steps} × {recipe.batch_size * recipe.gradient_accumulation}",
         "learning_rate": f"{recipe.learning_rate:g}",
+        "targets": ", ".join(prepared.targets if recipe.target_modules == (ALL_LINEAR,) else recipe.target_modules),
         "parameters": f"{prepared.trainable_parameters:,} / {prepared.total_parameters:,} ({share:.2%})",
         "numbers": say(language, "cli.train.numbers_value", dtype=plan.dtype, threads=plan.threads)
         + (f", {say(language, 'cli.train.recompute')}" if plan.recompute else ""),

@@ -37,11 +37,12 @@ def choose_template(file: GgufFile) -> ChatTemplate:
     own = file.metadata.get(TEMPLATE_KEY)
     if own and isinstance(own, str):
         return ChatTemplate(own, "model", "model", bos, eos)
-    name = _family(str(file.metadata.get("general.architecture")), tokens)
+    architecture = ARCHITECTURES.get(str(file.metadata.get("general.architecture")))
+    return family_template(architecture.template if architecture else None, tokens, bos, eos)
+
+
+def family_template(name: str | None, tokens: Sequence[str], bos: str, eos: str) -> ChatTemplate:
+    """The documented template of a family, which is the one named, or told by a marker among the tokens."""
+    name = name or next((name for marker, name in MARKERS if marker in tokens), "llama2")
     source = files("llmlora.data").joinpath(f"templates/{name}.jinja").read_text("utf-8")
     return ChatTemplate(source, "family", name, bos, eos)
-
-
-def _family(architecture: str, tokens: Sequence[str]) -> str:
-    family = ARCHITECTURES[architecture].template if architecture in ARCHITECTURES else None
-    return family or next((name for marker, name in MARKERS if marker in tokens), "llama2")

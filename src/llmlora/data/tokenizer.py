@@ -1,4 +1,4 @@
-"""A model's own tokenizer, rebuilt from its GGUF file. No torch."""
+"""A model's own tokenizer. No torch."""
 
 import codecs
 import json
@@ -31,7 +31,7 @@ class Encoded:
 
 
 class Tokenizer:
-    """Text to token ids and back, as llama.cpp does it for the same file."""
+    """Text to token ids and back, as the engine does it for the same model."""
 
     def __init__(self, vocabulary: Vocabulary, backend: Backend) -> None:
         self.vocabulary, self.backend = vocabulary, backend
@@ -105,8 +105,15 @@ def load_tokenizer(file: GgufFile) -> Tokenizer:
     """
     vocabulary = read_vocabulary(file)
     backend = build_backend(file, vocabulary)
-    if vocabulary.add_bos and (number := vocabulary.special.get("bos_token")) is not None:
-        bos = vocabulary.tokens[number]
-        # for those who load what `save` wrote; here BOS is added by `encode_spans`
-        backend.post_processor = TemplateProcessing(single=[bos, "$A"], special_tokens=[(bos, number)])
+    bos = vocabulary.special.get("bos_token") if vocabulary.add_bos else None
+    add_bos_for_others(backend, None if bos is None else vocabulary.tokens[bos])
     return Tokenizer(vocabulary, backend)
+
+
+def add_bos_for_others(backend: Backend, bos: str | None) -> None:
+    """For those who load what `save` wrote: let the backend begin texts with BOS. Here `encode_spans` does it."""
+    if bos is None:
+        backend.post_processor = TemplateProcessing(single=["$A"], special_tokens=[])
+    else:
+        special = [(bos, backend.token_to_id(bos))]
+        backend.post_processor = TemplateProcessing(single=[bos, "$A"], special_tokens=special)

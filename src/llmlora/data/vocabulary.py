@@ -68,24 +68,26 @@ SPLITTINGS = {name: splitting for splitting, names in _BY_NAME for name in names
 
 @dataclass(frozen=True)
 class Vocabulary:
+    """The tokens by their numbers, and which of them have a role."""
+
+    tokens: list[str]
+    special: dict[str, int]  # "bos_token", "eos_token", … → id
+    add_bos: bool
+    byte_level: bool  # tokens are written in GPT-2's letters for bytes
+
+
+@dataclass(frozen=True)
+class GgufVocabulary(Vocabulary):
     """What the `tokenizer.ggml.*` keys say, checked."""
 
-    kind: str
-    tokens: list[str]
     types: list[int]
     scores: np.ndarray[Any, np.dtype[np.float32]]
     merges: list[str]
     splitting: Splitting
-    special: dict[str, int]  # "bos_token", "eos_token", … → id
-    add_bos: bool
     space_prefix: bool
 
-    @property
-    def byte_level(self) -> bool:
-        return self.kind == "gpt2"
 
-
-def read_vocabulary(file: GgufFile) -> Vocabulary:
+def read_vocabulary(file: GgufFile) -> GgufVocabulary:
     """The vocabulary of a file.
 
     Raises:
@@ -101,8 +103,8 @@ def read_vocabulary(file: GgufFile) -> Vocabulary:
         raise NotTrainable(str(file.path), f"its tokenizer finds words by the rule {pre!r}, which is not known here")
     splitting = SPLITTINGS[pre] if kind == "gpt2" else Splitting((), add_bos=True)
     tokens = read_tokens(file)
-    return Vocabulary(
-        kind=kind,
+    return GgufVocabulary(
+        byte_level=kind == "gpt2",
         tokens=tokens,
         types=_numbers(file, values, "token_type", len(tokens)).tolist(),
         scores=_numbers(file, values, "scores", len(tokens)).astype(np.float32),
@@ -135,7 +137,7 @@ def special_ids(file: GgufFile, count: int) -> dict[str, int]:
     return {name: number for name, number in found.items() if type(number) is int and 0 <= number < count}
 
 
-def build_backend(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
+def build_backend(file: GgufFile, vocabulary: GgufVocabulary) -> Tokenizer:
     """The tokenizer itself.
 
     Raises:
@@ -160,7 +162,7 @@ def _added(token: str) -> AddedToken:
     return AddedToken(token, normalized=False)
 
 
-def _byte_level(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
+def _byte_level(file: GgufFile, vocabulary: GgufVocabulary) -> Tokenizer:
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
     # a space parts the two sides, and each side may begin with one only where it is nothing else
     merges = [(merge[:cut], merge[cut + 1 :]) for merge in vocabulary.merges if (cut := merge.find(" ", 1)) > 0]
@@ -178,7 +180,7 @@ def _byte_level(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
     return backend
 
 
-def _sentence_piece(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
+def _sentence_piece(file: GgufFile, vocabulary: GgufVocabulary) -> Tokenizer:
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
     if max(map(len, vocabulary.tokens)) > MAX_PIECE:
         _refuse(file, f"a token has more than {MAX_PIECE} characters")
@@ -194,7 +196,7 @@ def _sentence_piece(file: GgufFile, vocabulary: Vocabulary) -> Tokenizer:
     return backend
 
 
-def _joins(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+def _joins(vocabulary: GgufVocabulary) -> list[tuple[str, str]]:
     """Every pair of tokens that makes a token, the best score first: SentencePiece's algorithm as a list of merges."""
     known = set(vocabulary.tokens)
     pairs, made = [], []

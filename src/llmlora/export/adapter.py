@@ -10,10 +10,10 @@ import numpy as np
 
 from llmlora.adapter import check_base, read_adapter
 from llmlora.errors import DoraNeedsMerging
-from llmlora.export.mapping import Placed, place
+from llmlora.export.mapping import Placed, open_gguf, place
 from llmlora.export.modelfile import write_modelfile
 from llmlora.ggml import BY_NAME
-from llmlora.gguf.reader import STRING, GgufFile
+from llmlora.gguf.reader import STRING
 from llmlora.gguf.writer import TensorPlan, write_gguf
 from llmlora.model.source import Base
 
@@ -26,13 +26,14 @@ def export_adapter(adapter_path: Path, base: Base, target: Path) -> int:
     Raises:
         NotAnAdapter, AdapterMismatch: it is none, or not one for this base.
         DoraNeedsMerging: it is DoRA, whose magnitudes have no place in such a file.
+        NoGguf: the base is a Hugging Face directory.
         DiskFull: `target` is not written.
     """
     adapter = read_adapter(adapter_path)
     if adapter.dora:
         raise DoraNeedsMerging(adapter_path)
     check_base(adapter, base)
-    with GgufFile(base.path) as file:
+    with open_gguf(base) as file:
         placed = place(adapter, file)
         first = placed[0].pair
         metadata = [

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from llmlora.adapter import Adapter, Pair
-from llmlora.errors import AdapterMismatch, NotAnAdapter
+from llmlora.data.hf_architectures import HF_ARCHITECTURES
+from llmlora.errors import AdapterMismatch, NoGguf, NotAnAdapter
 from llmlora.gguf.architectures import Architecture, Linear, stored_rows
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.form import architecture_of
+from llmlora.model.hf import HfDirectory
+from llmlora.model.source import Base
 from llmlora.text.catalogue import Words
 
 LAYER = re.compile(r"\.layers\.(\d+)\.")
@@ -22,6 +25,18 @@ class Placed:
     tensor: str  # with ".weight"
     module: str
     pair: Pair
+
+
+def open_gguf(base: Base) -> GgufFile:
+    """The file of a base that is one.
+
+    Raises:
+        NoGguf: it is a Hugging Face directory.
+    """
+    if base.is_gguf:
+        return GgufFile(base.path)
+    kind = HF_ARCHITECTURES.get(HfDirectory.open(base.path).model_type)
+    raise NoGguf(base.name, Words("hf.convert_base" if kind and kind.gguf else "hf.peft_only"))
 
 
 def place(adapter: Adapter, file: GgufFile) -> list[Placed]:

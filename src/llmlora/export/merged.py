@@ -20,7 +20,7 @@ from llmlora.adapter import check_base, read_adapter
 from llmlora.data.packing import pack
 from llmlora.data.template import TEMPLATE_KEY
 from llmlora.export.activations import calibration_examples
-from llmlora.export.mapping import Placed, place
+from llmlora.export.mapping import Placed, open_gguf, place
 from llmlora.export.modelfile import write_modelfile
 from llmlora.export.quantise import pack_as
 from llmlora.ggml import BY_NAME, TensorType
@@ -69,11 +69,12 @@ def export_merged(
 
     Raises:
         NotAnAdapter, AdapterMismatch: there is no adapter, or not one for this base.
+        NoGguf: the base is a Hugging Face directory.
         DiskFull: `target` is not written.
     """
     adapter = read_adapter(adapter_path)
     check_base(adapter, base)
-    with GgufFile(base.path) as file:
+    with open_gguf(base) as file:
         placed = {one.module: one for one in place(adapter, file)}
         examples, origin, template = calibration_examples(adapter.path, file)
         decided = _decide(file, placed, lambda model: hidden_states(model, pack(examples)), on_tensor)

@@ -78,8 +78,13 @@ class Architecture:
     )
 
     @property
+    def modules(self) -> list[str]:
+        """The layers LoRA can be put on, in the order of block `{}`."""
+        return [linear.module for linear in self.linears]
+
+    @property
     def targets(self) -> list[str]:
-        """The short names LoRA can be put on, in the order of a block."""
+        """Their short names."""
         return [linear.target for linear in self.linears]
 
 

@@ -22,7 +22,10 @@ WORKER = (sys.executable, "-I", "-m", "llmlora.jobs.worker")
 LOG_BYTES = 65536
 APPENDED = (Run(Path()).events.name, Run(Path()).log.name)
 # what a worker needs of our environment; secrets are not in it
-PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
+PASSED_ON = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES"),
+    *("HF_HOME", "HF_HUB_CACHE"),  # where models of the hub are; a job downloads none, so it needs no HF_TOKEN
+)
 
 
 def make_directory(home: Home, job_id: str, epoch: int) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmlora.child import ChildDiedError, JsonChild
 from llmlora.errors import InspectionFailed, revive
+from llmlora.model.hf_hub import cache_directory
 from llmlora.settings import Settings
 
 ANSWER_SECONDS = 120.0
@@ -47,7 +48,8 @@ class Inspection:
             self._end()
 
     def _start(self) -> JsonChild:
-        child = JsonChild("llmlora.jobs.inspection_child")
+        # it looks into the models that are here, and downloads none
+        child = JsonChild("llmlora.jobs.inspection_child", {"HF_HUB_CACHE": str(cache_directory())})
         stores = [str(store) for store in self.settings.ollama_stores]
         child.send({"home": str(self.settings.home.root), "stores": stores})
         return child

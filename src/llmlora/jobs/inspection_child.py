@@ -105,7 +105,7 @@ class Inspector:
         from llmlora.recipe import make_recipe  # noqa: PLC0415
         from llmlora.train.prepare import draft  # noqa: PLC0415
 
-        made = draft(make_recipe(recipe), self.home, self.stores)
+        made = draft(make_recipe(recipe), self.home, self.stores, fetch=False)
         return {
             "recipe": made.recipe.model_dump(mode="json", exclude={"data", "mapping"}),
             "plan": made.plan().to_json(),
@@ -121,7 +121,7 @@ class Inspector:
         from llmlora.data.render import Renderer  # noqa: PLC0415
         from llmlora.model.source import resolve  # noqa: PLC0415
 
-        template, tokenizer = _tokenizer(resolve(model, self.home, self.stores).path)
+        template, tokenizer = _text_of(resolve(model, self.home, self.stores, fetch=False))
         with Renderer(template) as renderer:
             yield renderer, tokenizer
 
@@ -161,13 +161,10 @@ def _reading(data: str, mapping: tuple[tuple[Any, str], ...]) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(path: Path) -> Any:
-    from llmlora.data.template import choose_template  # noqa: PLC0415
-    from llmlora.data.tokenizer import load_tokenizer  # noqa: PLC0415
-    from llmlora.gguf.reader import GgufFile  # noqa: PLC0415
+def _text_of(base: Any) -> Any:
+    from llmlora.data.base_text import template_and_tokenizer  # noqa: PLC0415
 
-    with GgufFile(path) as file:
-        return choose_template(file), load_tokenizer(file)
+    return template_and_tokenizer(base.path)
 
 
 if __name__ == "__main__":

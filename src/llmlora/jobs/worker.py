@@ -65,9 +65,9 @@ def train(task: Task, tell: Tell, stop: Stop) -> Task | None:  # noqa: ARG001 - 
     out, home = Path(task["out"]), Home(Path(task["home"]))
     stores = [Path(store) for store in task["stores"]]
     if Run(out).recipe.is_file():
-        outcome = finished_outcome(out) or attempt(prepare_again(out, home, stores), out, ignore, stop)
+        outcome = finished_outcome(out) or attempt(prepare_again(out, home, stores, fetch=False), out, ignore, stop)
     else:
-        outcome = start(prepare(make_recipe(task["recipe"]), home, stores), out, ignore, stop)
+        outcome = start(prepare(make_recipe(task["recipe"]), home, stores, fetch=False), out, ignore, stop)
     if outcome.final_model is None:
         return None
     facts = asdict(outcome)

@@ -20,7 +20,8 @@ from llmlora.kernels.types import SUPPORTED
 from llmlora.model import attention
 from llmlora.model.config import config_of, model_class
 from llmlora.model.form import Form, read_form
-from llmlora.model.packed import PackedEmbedding, PackedHead, PackedLinear
+from llmlora.model.head import Head
+from llmlora.model.packed import PackedEmbedding, PackedLinear
 from llmlora.model.rotary import Rotary
 
 
@@ -94,8 +95,7 @@ def _put_embeddings(model: PreTrainedModel, reader: _Reader, dtype: torch.dtype)
     scale = getattr(model.model.embed_tokens, "scalar_embed_scale", 1.0)
     model.model.embed_tokens = PackedEmbedding(embedding, scale, dtype)
     matrix = reader.matrix(OUTPUT, shape) if OUTPUT in reader.file.tensors else embedding
-    multiplier = getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
-    model.lm_head = PackedHead(matrix, multiplier, getattr(config, "final_logit_softcapping", None))
+    model.lm_head = Head.of(PackedLinear(matrix), config)
 
 
 def _put_norm(norm: nn.Module, reader: _Reader, tensor: str, architecture: Architecture, dtype: torch.dtype) -> None:

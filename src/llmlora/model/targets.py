@@ -9,15 +9,14 @@ import re
 from collections.abc import Sequence
 
 from llmlora.errors import UnknownTarget
-from llmlora.gguf.architectures import Architecture
 from llmlora.recipe import ALL_LINEAR
 
 BLOCKS = re.compile(r"layers\.(\d{1,6})(?:-(\d{1,6}))?(?:\.(.+))?")
 
 
-def linear_modules(architecture: Architecture, layers: int) -> list[str]:
-    """The modules LoRA can be put on, block by block."""
-    return [linear.module.format(layer) for layer in range(layers) for linear in architecture.linears]
+def in_blocks(names: Sequence[str], layers: int) -> list[str]:
+    """Names of block `{}`, such as the modules LoRA can be put on, of every block in turn."""
+    return [name.format(layer) for layer in range(layers) for name in names]
 
 
 def targets_of(names: Sequence[str], available: Sequence[str]) -> list[str]:

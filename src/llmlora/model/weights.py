@@ -22,35 +22,52 @@ SIZES = {"F32": 4, "F16": 2, "BF16": 2}
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
+class HeaderError(Exception):
+    """A file whose header cannot be believed. Whoever reads it says of what it is a part."""
+
+    def __init__(self, problem: Words) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def read_weights(path: Path) -> dict[str, Floats]:
     """Every tensor by its name, in float32.
 
     Raises:
         NotAnAdapter: no safetensors file, too large a header, or numbers that are not finite floats.
     """
-    _check_header(path)
     try:
+        read_header(path)
         weights = {name: _floats(path, told) for name, told in deserialize(path.read_bytes())}  # type: ignore[no-untyped-call]
+    except HeaderError as error:
+        raise NotAnAdapter(path.parent, error.problem) from None
     except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise NotAnAdapter(path.parent, _unreadable(path, error)) from None
     if not all(np.isfinite(tensor).all() for tensor in weights.values()):
         raise NotAnAdapter(path.parent, Words("not_adapter.not_finite", {"file": path.name}))
     return weights
 
 
-def _check_header(path: Path) -> None:
-    """Bound the header before a library parses it (it allocates what the header asks for)."""
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, and how many bytes follow. No library parses it before its size is
+    known: it allocates what a header asks for.
+
+    Raises:
+        HeaderError: it is none, or too large.
+    """
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             first = file.read(8)
-            length = struct.unpack("<Q", first)[0] if len(first) == 8 else MAX_HEADER_BYTES + 1
-            if length > min(MAX_HEADER_BYTES, path.stat().st_size):
-                raise NotAnAdapter(path.parent, Words("not_adapter.not_safetensors", {"file": path.name}))
+            length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
+            if length > min(MAX_HEADER_BYTES, size - 8):
+                raise HeaderError(Words("safetensors.none", {"file": path.name}))
             header = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, error) from None
+        raise HeaderError(_unreadable(path, error)) from None
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
-        raise NotAnAdapter(path.parent, Words("not_adapter.many_tensors", {"file": path.name, "most": MAX_TENSORS}))
+        raise HeaderError(Words("safetensors.many_tensors", {"file": path.name, "most": MAX_TENSORS}))
+    return header, size - 8 - length
 
 
 def _floats(path: Path, told: dict[str, Any]) -> Floats:
@@ -58,12 +75,12 @@ def _floats(path: Path, told: dict[str, Any]) -> Floats:
     if kind not in SIZES:
         raise NotAnAdapter(path.parent, Words("not_adapter.number_format", {"file": path.name, "kind": kind}))
     if len(data) != prod(shape) * SIZES[kind]:
-        raise NotAnAdapter(path.parent, Words("not_adapter.not_safetensors", {"file": path.name}))
+        raise NotAnAdapter(path.parent, Words("safetensors.none", {"file": path.name}))
     if kind == "BF16":
         wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(shape)
     return np.frombuffer(data, "<f4" if kind == "F32" else "<f2").astype(np.float32, copy=False).reshape(shape)
 
 
-def _unreadable(path: Path, error: Exception) -> NotAnAdapter:
-    return NotAnAdapter(path.parent, Words("not_adapter.unreadable", {"file": path.name, "reason": str(error)}))
+def _unreadable(path: Path, error: Exception) -> Words:
+    return Words("safetensors.unreadable", {"file": path.name, "reason": str(error)[:200]})

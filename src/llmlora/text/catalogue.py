@@ -29,7 +29,11 @@ class Words:
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return say("en", self.key, **self.facts)
+        return self.said("en")
+
+    def said(self, language: Language) -> str:
+        """In one language."""
+        return say(language, self.key, **self.facts)
 
     def to_json(self) -> dict[str, Any]:
         """To be sent, and said elsewhere."""
@@ -57,7 +61,7 @@ def say(language: Language, key: str, /, **facts: object) -> str:
 
 def _readable(fact: object, language: Language) -> object:
     if isinstance(fact, Words):
-        return say(language, fact.key, **fact.facts)
+        return fact.said(language)
     if isinstance(fact, list | tuple | set | frozenset):
         return ", ".join(str(_readable(item, language)) for item in fact)
     return fact

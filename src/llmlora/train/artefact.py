@@ -6,7 +6,7 @@ from typing import Any
 
 from llmlora import __version__
 from llmlora.model.describe import describe
-from llmlora.model.lora import save_adapter
+from llmlora.model.lora import named_for_others, save_adapter
 from llmlora.train.checkpoint import Progress
 from llmlora.train.commit import commit_directory
 from llmlora.train.prepare import Prepared
@@ -15,19 +15,19 @@ TOKENIZER_BYTES = 64 * 2**20  # as large as they come
 
 CARD = """\
 ---
-base_model: {base}
+base_model: {card_base}
 library_name: peft
 license: {license}
-tags: [lora, gguf, llmlora]
+tags: [lora, {tag}, llmlora]
 ---
 # {name}
 
-A LoRA adapter trained with llmlora {version} on the quantised weights of `{base}` themselves.
+A LoRA adapter trained with llmlora {version} on {trained_on}.
 
 | | |
 |---|---|
 | base | `{base}` |
-| base file | `{digest}` |
+| base's bytes | `{digest}` |
 | data | `{data}`, {rows} rows, fingerprint `{fingerprint}` |
 | steps | {step} |
 | training loss | {loss:.4f} |
@@ -37,9 +37,17 @@ A LoRA adapter trained with llmlora {version} on the quantised weights of `{base
 | computed in | {dtype} |
 | licence | {license} (the base's; it applies to what is derived from it) |
 
-`recipe.yaml` beside this file trains it again. Rows q and k of the adapter are in the order of Transformers'
-`{model_class}`; `llmlora export` puts them into the order of the GGUF file.
+`recipe.yaml` beside this file trains it again. {note}
 """
+ON_GGUF = "the quantised weights of `{base}` themselves"
+ON_DIRECTORY = "the weights of `{base}`, rounded to {dtype}"
+NOTE_OF_GGUF = """\
+Rows q and k of the adapter are in the order of Transformers'
+`{model_class}`; `llmlora export` puts them into the order of the GGUF file."""
+NOTE_OF_DIRECTORY = """\
+The base's digest is the SHA-256 of what `sha256sum` prints of its
+config, weights and tokenizer files, in the order of their names. `PeftModel.from_pretrained` puts the adapter on
+Transformers' `{model_class}`."""
 
 
 def write_artefact(target: Path, prepared: Prepared, progress: Progress) -> None:
@@ -66,13 +74,18 @@ def _facts(prepared: Prepared, progress: Progress) -> dict[str, Any]:
 
 
 def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
-    recipe = prepared.recipe
+    recipe, base = prepared.recipe, prepared.base
+    on, note = (ON_GGUF, NOTE_OF_GGUF) if base.is_gguf else (ON_DIRECTORY, NOTE_OF_DIRECTORY)
     return CARD.format(
         name=target.parent.name,
         version=__version__,
-        base=prepared.base.name,
-        digest=prepared.base.digest,
-        license=describe(prepared.base).license or "unknown",
+        base=base.name,
+        card_base=named_for_others(base.name)[0],
+        tag="gguf" if base.is_gguf else "transformers",
+        trained_on=on.format(base=base.name, dtype=prepared.plan.dtype),
+        note=note.format(model_class=type(prepared.base_model).__name__),
+        digest=base.digest,
+        license=describe(base).license or "unknown",
         data=", ".join(Path(path).name for path in recipe.data),
         rows=len(prepared.train) + len(prepared.held_out),
         fingerprint=prepared.frozen.data_fingerprint[:16],
@@ -88,5 +101,4 @@ def _card(target: Path, prepared: Prepared, progress: Progress) -> str:
         if recipe.init_adapter
         else "a fresh adapter",
         dtype=prepared.plan.dtype,
-        model_class=type(prepared.base_model).__name__,
     )

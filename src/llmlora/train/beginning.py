@@ -4,15 +4,15 @@ Rank, alpha, targets, rslora and dora are then those of that adapter. A recipe m
 defaults; what it says otherwise is refused, not bent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from peft import PeftModel
 
-from llmlora.adapter import WEIGHTS, Adapter, check_base, read_adapter
-from llmlora.errors import AdapterMismatch, StartDiffers
-from llmlora.model.lora import adapter_state, load_adapter_state
+from llmlora.adapter import WEIGHTS, Adapter, check_base, check_layers, read_adapter
+from llmlora.errors import StartDiffers
+from llmlora.model.lora import load_adapter_state
 from llmlora.model.source import Base, digest_of
 from llmlora.model.targets import peft_names, targets_of
 from llmlora.recipe import Recipe
@@ -32,15 +32,14 @@ def read_start(recipe: Recipe, base: Base) -> Adapter | None:
     return start
 
 
-def continued(recipe: Recipe, start: Adapter, available: Sequence[str]) -> Recipe:
-    """The recipe with what the adapter decides.
+def continued(recipe: Recipe, start: Adapter, available: Mapping[str, tuple[int, int]]) -> Recipe:
+    """The recipe with what the adapter decides; `available` are the model's layers and their sizes.
 
     Raises:
         StartDiffers: it asks for something else.
-        AdapterMismatch: the adapter is on layers the model does not have.
+        AdapterMismatch: the adapter is on layers the model does not have, or has with other sizes.
     """
-    if strange := start.pairs.keys() - set(available):
-        raise AdapterMismatch(f"{start.base_name} ({min(strange)})", recipe.model)
+    check_layers(start, available, recipe.model)
     targets = [module for module in available if module in start.pairs]
     decided = {"rank": start.rank, "alpha": start.alpha, "rslora": start.rslora, "dora": start.dora}
     differences = [
@@ -48,8 +47,8 @@ def continued(recipe: Recipe, start: Adapter, available: Sequence[str]) -> Recip
         for name, value in decided.items()
         if (asked := getattr(recipe, name)) not in (value, Recipe.model_fields[name].default)
     ]
-    names = peft_names(targets, available)
-    asked_for = targets_of(recipe.target_modules, available)
+    names = peft_names(targets, list(available))
+    asked_for = targets_of(recipe.target_modules, list(available))
     if recipe.target_modules != Recipe.model_fields["target_modules"].default and asked_for != targets:
         differences.append(f"target_modules {', '.join(recipe.target_modules)} ({', '.join(names)})")
     if differences:
@@ -64,14 +63,5 @@ def digest_of_start(start: Adapter | None) -> str | None:
 
 
 def put_start(model: PeftModel, start: Adapter) -> None:
-    """Load the weights of `start` into a fresh adapter.
-
-    Raises:
-        AdapterMismatch: the model's layers have other sizes.
-    """
-    state = {name: torch.from_numpy(tensor) for name, tensor in start.state().items()}
-    for name, tensor in adapter_state(model).items():
-        if state[name].shape != tensor.shape:
-            found = tuple(state[name].shape)
-            raise AdapterMismatch(f"{start.base_name} ({name} of {found})", f"a model with {tuple(tensor.shape)}")
-    load_adapter_state(model, state)
+    """Load the weights of `start` into a fresh adapter of the same form."""
+    load_adapter_state(model, {name: torch.from_numpy(tensor) for name, tensor in start.state().items()})

@@ -20,7 +20,7 @@ def batch_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
 
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """The states before the head, [tokens, hidden_size]; no row of the batch sees another."""
-    states: Tensor = model.model(
+    states: Tensor = model.base_model(
         input_ids=torch.from_numpy(batch.ids).long()[None],
         position_ids=torch.from_numpy(batch.positions).long()[None],
         boundaries=tuple(batch.boundaries.tolist()),
@@ -51,7 +51,7 @@ def greedy_answer(model: PreTrainedModel, prompt: Sequence[int], stop: frozenset
     cache, answer = DynamicCache(config=model.config), list[int]()
     ids = torch.tensor([list(prompt)])
     while len(answer) < most:
-        states = model.model(input_ids=ids, cache=cache, use_cache=True).last_hidden_state
+        states = model.base_model(input_ids=ids, cache=cache, use_cache=True).last_hidden_state
         token = int(model.lm_head.logits(states[0, -1:]).argmax())
         if token in stop:
             break

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmlora.model.packed import PackedHead
+from llmlora.model.head import Head
 from llmlora.plan import HEAD_BYTES
 
 # logits in the compute type and in float32, and the gradient of both; a scaled or capped head keeps one more of each
 BYTES_PER_LOGIT = 12
 
 
-def supervised_loss(hidden: Tensor, head: PackedHead, labels: Tensor) -> Tensor:
+def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
     """Sum over positions of the cross-entropy, in nats.
 
     hidden [positions, hidden_size], labels int64 [positions] → float32 scalar.
@@ -29,7 +29,7 @@ def supervised_loss(hidden: Tensor, head: PackedHead, labels: Tensor) -> Tensor:
 
 class _SupervisedLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: PackedHead, labels: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
         chunk = max(1, HEAD_BYTES // (head.outfeatures * BYTES_PER_LOGIT))
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32)

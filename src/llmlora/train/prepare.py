@@ -16,21 +16,21 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from llmlora.adapter import Adapter
+from llmlora.data.base_text import template_and_tokenizer
 from llmlora.data.conversation import Turn
 from llmlora.data.examples import Example, fingerprint, make_examples
 from llmlora.data.packing import split
 from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
-from llmlora.data.template import ChatTemplate, choose_template
-from llmlora.data.tokenizer import Tokenizer, load_tokenizer
+from llmlora.data.template import ChatTemplate
+from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import InvalidRecipe, NothingToTrain, RunChanged
-from llmlora.gguf.reader import GgufFile
 from llmlora.model.device import DTYPES, probe_machine
-from llmlora.model.form import Form, read_form
-from llmlora.model.load import load_model
 from llmlora.model.lora import add_lora, total_parameters, trainable
+from llmlora.model.opened import OpenBase, open_base
+from llmlora.model.shape import shape_of
 from llmlora.model.source import Base, resolve, verify
-from llmlora.model.targets import block_of, linear_modules, peft_names, short, targets_of
+from llmlora.model.targets import peft_names, targets_of
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
@@ -48,6 +48,7 @@ class Frozen:
     data_fingerprint: str
     versions: dict[str, str]
     start_digest: str | None = None
+    base_name: str = ""  # with the commit of a model of the hub
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ class Prepared:
 
     recipe: Recipe  # resolved: no value is left to a rule
     base: Base
-    file: GgufFile
+    opened: OpenBase  # kept open: the pages of a GGUF file are the weights of the model
     template: ChatTemplate
     tokenizer: Tokenizer
+    targets: list[str]
     model: PeftModel
     parameters: dict[str, nn.Parameter]
     train: list[Example]
@@ -95,7 +97,7 @@ class Draft:
 
     recipe: Recipe  # resolved
     base: Base
-    file: GgufFile
+    opened: OpenBase
     template: ChatTemplate
     tokenizer: Tokenizer
     targets: list[str]  # as PEFT is told them
@@ -116,22 +118,21 @@ class Draft:
         return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), probe_machine())
 
 
-def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
-    """Think a run through.
+def draft(recipe: Recipe, home: Home, stores: Sequence[Path], *, fetch: bool = True) -> Draft:
+    """Think a run through. With `fetch`, a model of the Hugging Face hub that is not here is downloaded.
 
     Raises:
         UserError: any of the user's mistakes.
     """
-    base = resolve(recipe.model, home, stores)
-    file = GgufFile(base.path)
-    form = read_form(file)
-    available = linear_modules(form.architecture, form.layers)
+    base = resolve(recipe.model, home, stores, fetch=fetch)
+    opened = open_base(base)
+    available = list(opened.linears)
     start = read_start(recipe, base)
     if start:
-        recipe = continued(recipe, start, available)
+        recipe = continued(recipe, start, opened.linears)
     targets = targets_of(recipe.target_modules, available)
-    recipe = resolve_recipe(recipe, base, form)
-    template, tokenizer = choose_template(file), load_tokenizer(file)
+    recipe = resolve_recipe(recipe, base, opened)
+    template, tokenizer = template_and_tokenizer(base.path)
     examples, prompts = _tokenise(recipe, template, tokenizer)
     usable = [example for example in examples if example.usable]
     if not usable:
@@ -140,12 +141,12 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     return Draft(
         recipe=recipe,
         base=base,
-        file=file,
+        opened=opened,
         template=template,
         tokenizer=tokenizer,
         targets=peft_names(targets, available),
         start=start,
-        shape=shape_of(form, recipe, targets, file),
+        shape=shape_of(opened, recipe, targets),
         train=train,
         held_out=held_out,
         skipped_rows=len(examples) - len(usable),
@@ -154,16 +155,23 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path]) -> Draft:
     )
 
 
-def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None) -> Prepared:
-    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it.
+def prepare(
+    recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None, *, fetch: bool = True
+) -> Prepared:
+    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it. `fetch` as in `draft`.
 
     Raises:
         UserError: any of the user's mistakes, before anything is written.
     """
-    made = draft(recipe, home, stores)
+    made = draft(recipe, home, stores, fetch=fetch)
     if frozen is None:
         frozen = Frozen(
-            made.plan(), made.base.digest, made.data_fingerprint, library_versions(), digest_of_start(made.start)
+            plan=made.plan(),
+            base_digest=made.base.digest,
+            data_fingerprint=made.data_fingerprint,
+            versions=library_versions(),
+            start_digest=digest_of_start(made.start),
+            base_name=made.base.name,
         )
     elif made.base.digest != frozen.base_digest:
         raise RunChanged("base model", frozen.base_digest, made.base.digest)
@@ -173,7 +181,7 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
         raise RunChanged("starting adapter", str(frozen.start_digest)[:19], str(found)[:19])
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
-    model = load_model(made.file, DTYPES[frozen.plan.dtype])
+    model = made.opened.load(DTYPES[frozen.plan.dtype])
     if frozen.plan.recompute:
         model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, made.recipe, made.targets)
@@ -182,9 +190,10 @@ def prepare(recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen |
     return Prepared(
         recipe=made.recipe,
         base=made.base,
-        file=made.file,
+        opened=made.opened,
         template=made.template,
         tokenizer=made.tokenizer,
+        targets=made.targets,
         model=adapted,
         parameters=trainable(adapted),
         train=made.train,
@@ -200,42 +209,21 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def resolve_recipe(recipe: Recipe, base: Base, form: Form) -> Recipe:
+def resolve_recipe(recipe: Recipe, base: Base, opened: OpenBase) -> Recipe:
     """Fill in what the recipe leaves to a rule, and make names and paths independent of where it was started.
 
     Raises:
         InvalidRecipe: max_length is beyond the model's context.
     """
-    if recipe.max_length > form.context:
-        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {form.context}"])
+    if recipe.max_length > opened.context:
+        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {opened.context}"])
     resolved: dict[str, Any] = {
         "model": base.name,
         "data": tuple(str(Path(path).expanduser().absolute()) for path in recipe.data),
         "alpha": recipe.scale_alpha,
-        "learning_rate": recipe.learning_rate or learning_rate_for(form.hidden),
+        "learning_rate": recipe.learning_rate or learning_rate_for(opened.config.hidden_size),
     }
     return recipe.model_copy(update=resolved)
-
-
-def shape_of(form: Form, recipe: Recipe, targets: list[str], file: GgufFile) -> Shape:
-    """The sizes the plan computes with; `targets` are the modules that get LoRA."""
-    sizes = {one.target: file.tensors[f"{one.tensor.format(0)}.weight"].shape for one in form.architecture.linears}
-    blocks = [[sizes[short(target)] for target in targets if block_of(target) == block] for block in range(form.layers)]
-    outputs = [sum(rows for rows, _ in block) for block in blocks]
-    return Shape(
-        layers=form.layers,
-        hidden=form.hidden,
-        intermediate=form.intermediate,
-        query=form.heads * form.head_dim,
-        key_value=form.key_value_heads * form.head_dim,
-        vocabulary=form.vocabulary,
-        body_parameters=form.layers * sum(rows * columns for rows, columns in sizes.values()),
-        adapter_parameters=recipe.rank * sum(sum(map(sum, block)) for block in blocks) + recipe.dora * sum(outputs),
-        targets=max(map(len, blocks)),
-        adapted=max(outputs),
-        file_bytes=file.path.stat().st_size,
-        capped_heads=form.heads if form.numbers.get("attn_logit_softcapping") else 0,
-    )
 
 
 def _tokenise(

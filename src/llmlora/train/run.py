@@ -96,18 +96,19 @@ def start(
     return attempt(prepared, out, on_event, should_stop)
 
 
-def prepare_again(out: Path, home: Home, stores: Sequence[Path] = ()) -> Prepared:
-    """Get ready to continue the run in `out`, with its recipe and its frozen choices."""
+def prepare_again(out: Path, home: Home, stores: Sequence[Path] = (), *, fetch: bool = True) -> Prepared:
+    """Get ready to continue the run in `out`, with its recipe and its frozen choices. `fetch` as in `prepare`."""
     run = Run(out)
     if not run.recipe.is_file():
         raise NothingToResume(out)
     recipe = make_recipe(read_recipe(run.recipe))
     if not run.plan.is_file():  # killed before the plan was written: nothing has been computed yet
-        prepared = prepare(recipe, home, stores)
+        prepared = prepare(recipe, home, stores, fetch=fetch)
         write_text(run.plan, json.dumps(asdict(prepared.frozen), indent=1))
         return prepared
     values = json.loads(run.plan.read_text("utf-8"))
-    return prepare(recipe, home, stores, Frozen(**{**values, "plan": Plan(**values["plan"])}))
+    frozen = Frozen(**{**values, "plan": Plan(**values["plan"])})
+    return prepare(recipe, home, stores, frozen, fetch=fetch)
 
 
 def finished_outcome(out: Path) -> Outcome | None:

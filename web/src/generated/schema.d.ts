@@ -1728,7 +1728,7 @@ export interface components {
         RecipeBody: {
             /**
              * Model
-             * @description The base: sample:NAME, ollama:NAME[:TAG] (or just NAME), or gguf:PATH.
+             * @description The base: sample:NAME, ollama:NAME[:TAG] (or just NAME), gguf:PATH, hf:ORG/NAME[@REVISION] or hf:PATH.
              */
             model: string;
             /**
