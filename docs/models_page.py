@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from llmlora.data.hf_architectures import HF_ARCHITECTURES
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.architectures import ARCHITECTURES, Architecture
 from llmlora.kernels.types import SUPPORTED
@@ -19,6 +20,7 @@ HEADS = {
             "マージ済み GGUF",
         ),
         "types": ("型", "1 重みあたりのビット数"),
+        "hugging face": ("`model_type`", "LoRA の対象", "GGUF に変換したときのアーキテクチャ"),
     },
     "models.en.md": {
         "architectures": (
@@ -30,6 +32,7 @@ HEADS = {
             "merged GGUF",
         ),
         "types": ("type", "bits a weight"),
+        "hugging face": ("`model_type`", "LoRA targets", "architecture once converted to GGUF"),
     },
 }
 ELSEWHERE = {"models.md": "（ライブラリー外。`hf.co/…` など）", "models.en.md": "(not in its library; `hf.co/…`)"}
@@ -37,7 +40,11 @@ ELSEWHERE = {"models.md": "（ライブラリー外。`hf.co/…` など）", "m
 
 def page(name: str) -> str:
     """The page as it has to be: its prose, with fresh tables between the marks."""
-    tables: dict[str, Callable[[str], str]] = {"architectures": _architectures, "types": _types}
+    tables: dict[str, Callable[[str], str]] = {
+        "architectures": _architectures,
+        "types": _types,
+        "hugging face": _hugging_face,
+    }
     text = (HERE / name).read_text("utf-8")
     for mark, table in tables.items():
         before, _, rest = text.partition(f"<!-- {mark} -->\n")
@@ -60,6 +67,14 @@ def _examples(one: Architecture, name: str) -> str:
 def _types(name: str) -> str:
     kinds = [BY_NAME[kind] for kind in SUPPORTED]
     return _table(HEADS[name]["types"], [(kind.name, f"{kind.block_bytes * 8 / kind.block_size:g}") for kind in kinds])
+
+
+def _hugging_face(name: str) -> str:
+    rows = [
+        (f"`{kind}`", _code(one.targets), f"`{one.gguf}`" if one.gguf else "–")
+        for kind, one in HF_ARCHITECTURES.items()
+    ]
+    return _table(HEADS[name]["hugging face"], rows)
 
 
 def _code(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from llmlora.data.hf_architectures import HF_ARCHITECTURES
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.kernels.types import SUPPORTED
 from tests.test_architectures import CASES
@@ -19,7 +20,7 @@ def test_the_page_is_what_the_code_says(name: str):
     text = (DOCS / name).read_text("utf-8")
 
     assert text == page(name)
-    for promised in (*ARCHITECTURES, *SUPPORTED):
+    for promised in (*ARCHITECTURES, *SUPPORTED, *HF_ARCHITECTURES):
         assert f"\n| `{promised}` |" in text or f"\n| {promised} |" in text
 
 

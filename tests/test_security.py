@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from llmlora.errors import NotDownloaded
 from llmlora.jobs.attempt import Process
+from llmlora.jobs.worker import train
 from llmlora.paths import Home
 
 ROOT = Path(__file__).parent.parent
@@ -50,4 +52,12 @@ def test_a_job_does_not_see_our_secrets(tmp_path: Path, monkeypatch):
     process.close()
 
     assert environment["PATH"] == os.environ["PATH"]
+    assert environment["HF_HUB_CACHE"] == os.environ["HF_HUB_CACHE"]  # models are here before a job begins
     assert canary not in str(environment)
+
+
+def test_a_job_downloads_no_model(tmp_path: Path):
+    task = {"recipe": {"model": "hf:org/name", "data": "rows.jsonl"}, "out": "out", "home": str(tmp_path), "stores": []}
+
+    with pytest.raises(NotDownloaded):
+        train(task, print, bool)

@@ -206,11 +206,11 @@ async def _answer(
     known = replace(chat, turns=_before(chat.turns, asked.replaces))
     answers: list[Answer] = []
     failure: Problem | None = None
-    name = ""
+    engine = ""
     yield event("waiting", Waiting(outlook=await pool.outlook(*files)))
     try:
         async with pool.using(*files) as session:
-            name = f"{session.engine.name} (embedded)"
+            engine = f"{session.engine.name} (embedded)"
             for side in _sides(files[1], asked):
                 one = Answer(side=side, text="", seconds=0, tokens=0)
                 answers.append(one)
@@ -221,8 +221,8 @@ async def _answer(
         failure = Problem(code=error.code, message=error.message(reader), hint=error.hint(reader))
     finally:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_remember, here, chat.id, asked, answers)
-    yield event("error", failure) if failure else event("done", Done(engine=name, answers=answers))
+            await run_in_threadpool(_remember, here, chat.id, asked, answers, engine)
+    yield event("error", failure) if failure else event("done", Done(engine=engine, answers=answers))
 
 
 async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answer) -> AsyncGenerator[str]:
@@ -267,9 +267,9 @@ def _sides(adapter: Path | None, asked: MessageRequest) -> tuple[Side, ...]:
     return ("tuned",) if asked.adapted else ("base",)
 
 
-def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer]) -> None:
+def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer], engine: str) -> None:
     """Keep a question with what was said to it; one that nobody answered can be asked again."""
-    said = [_turn(asked, one) for one in answers if one.text]
+    said = [_turn(asked, one, engine) for one in answers if one.text]
     if not said:
         return
     with here.database.writing() as connection:
@@ -278,11 +278,11 @@ def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Seque
             chats.change(connection, chat_id, turns=[*before, {"role": "user", "content": asked.content}, *said])
 
 
-def _turn(asked: MessageRequest, answer: Answer) -> dict[str, Any]:
+def _turn(asked: MessageRequest, answer: Answer, engine: str) -> dict[str, Any]:
     drawn = asked.model_dump(include={"temperature", "seed"})
     told = answer.model_dump(include={"seconds", "tokens"})
     adapted = answer.side == "tuned"
-    return {"role": "assistant", "content": answer.text, "adapted": adapted, "engine": ENGINE, **told, **drawn}
+    return {"role": "assistant", "content": answer.text, "adapted": adapted, "engine": engine, **told, **drawn}
 
 
 def _before(turns: list[dict[str, Any]], replaced: int | None) -> list[dict[str, Any]]:
