@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from llmlora.api import artefacts, chats, datasets, models
 from llmlora.api import jobs as job_routes
+from llmlora.api import rows as row_routes
 from llmlora.store import jobs
 from tests.api.app import app_of, context_at
 from tests.tiny_hf import edit_json, random_adapter, tiny_hf
@@ -27,8 +28,8 @@ def here(tmp_path: Path):
 
 @pytest.fixture
 def client(here):
-    routers = (artefacts.router, chats.router, datasets.router, job_routes.router, models.router)
-    with TestClient(app_of(here, *routers), headers={"accept-language": "en"}) as running:
+    modules = (artefacts, chats, datasets, row_routes, job_routes, models)
+    with TestClient(app_of(here, *(module.router for module in modules)), headers={"accept-language": "en"}) as running:
         yield running
 
 

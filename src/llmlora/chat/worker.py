@@ -8,6 +8,7 @@ as the model is loaded.
 import os
 import re
 import secrets
+import time
 from typing import Any
 
 # Our environment is empty, and threads that spin while they wait make a busy machine a hundred times slower
@@ -19,7 +20,10 @@ import xllamacpp as llama
 from llmlora.chat.serving import Cancelled, Params, Refused, Reply, serve
 
 PROMPT_TOKENS_A_STEP = 256  # between the steps of a long prompt we hear that it was cancelled
-LOG_BYTES = 65536
+LOG_BYTES, LOG_SECONDS = 65536, 2.0
+# "0.00.003.888 E cmn  common_init_: failed to load model"
+COMPLAINT = re.compile(r"^[\d.]+ E (?:\w+ +)?\w+: +(.+)$", re.MULTILINE)
+COMPLAINTS = 2
 
 
 class Worker:
@@ -101,14 +105,22 @@ def _parameters(setup: Params) -> Any:
 
 
 def _first_complaints() -> str:
-    """What llama.cpp says first when it refuses a file is why; the rest only says that it did."""
+    """What llama.cpp says first when it refuses a file is why; the rest only says that it did.
+
+    It logs from a thread of its own, which may be behind on a busy machine.
+    """
+    limit = time.monotonic() + LOG_SECONDS
+    while len(complaints := COMPLAINT.findall(_log())) < COMPLAINTS and time.monotonic() < limit:
+        time.sleep(0.01)
+    return "; ".join(complaints[:COMPLAINTS])
+
+
+def _log() -> str:
     try:
         os.lseek(2, 0, os.SEEK_SET)
-        log = os.read(2, LOG_BYTES).decode("utf-8", "replace")
+        return os.read(2, LOG_BYTES).decode("utf-8", "replace")
     except OSError:  # standard error is no file
         return ""
-    # "0.00.003.888 E cmn  common_init_: failed to load model"
-    return "; ".join(re.findall(r"^[\d.]+ E (?:\w+ +)?\w+: +(.+)$", log, re.MULTILINE)[:2])
 
 
 if __name__ == "__main__":
