@@ -104,6 +104,11 @@ class Recipe(RecipeValues):
         """The recipe as a YAML document, fields in their order here."""
         return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
+    def to_flags(self) -> list[str]:
+        """The arguments of `llmlora train` that make this recipe: those that differ from their defaults."""
+        written = self.model_dump(mode="json", exclude_defaults=True)
+        return [part for name, value in written.items() for part in _flags(name, value)]
+
 
 def make_recipe(values: Mapping[str, Any]) -> Recipe:
     """A recipe from parsed values.
@@ -155,6 +160,16 @@ def learning_rate_for(hidden_size: int) -> float:
     """
     lowest, highest = LEARNING_RATE_BOUNDS
     return float(f"{min(highest, max(lowest, 5e-4 * (2000 / hidden_size) ** 0.781)):.2g}")
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    flag = FLAG_ALIASES.get(name, name).replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    if isinstance(value, dict):
+        value = [f"{part}={column}" for part, column in value.items()]
+    several = value if isinstance(value, list) else [value]
+    return [part for one in several for part in (f"--{flag}", str(one))]
 
 
 def _problem(detail: Any) -> str:

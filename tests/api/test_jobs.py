@@ -82,6 +82,34 @@ def test_a_job_may_start_from_an_adapter_and_takes_over_what_it_is(client, here,
     assert written["rank"] == 3
 
 
+def test_a_plan_warns_of_what_may_disappoint(client, asked):
+    def warnings(**recipe: object) -> str:
+        body = {"dataset_id": asked["dataset_id"], "recipe": {**asked["recipe"], **recipe}}
+        return " ".join(client.post("/api/training/plan", json=body).json()["warnings"])
+
+    assert "Only 4 steps" in warnings()
+    assert "12 rows, that share holds out none" in warnings(eval_split=0.05)
+    assert warnings(steps=20, eval_split=0) == ""
+    assert "2 rows are longer than 40 tokens" in warnings(steps=20, eval_split=0, max_length=40)
+
+
+def test_a_plan_tells_how_to_make_the_run_elsewhere(client, asked):
+    renamed = {"name": "my rows", "mapping": {"output": "output"}}
+    client.patch(f"/api/datasets/{asked['dataset_id']}", json=renamed)
+    asked["recipe"] |= {"sample_prompts": ["It's?"], "alpha": None}
+
+    plan = client.post("/api/training/plan", json={name: asked[name] for name in ("dataset_id", "recipe")}).json()
+
+    written = yaml.safe_load(plan["yaml"])
+    assert {**plan["recipe"], "data": ["my rows.jsonl"], "mapping": {"output": "output"}} == written
+    assert plan["command"].startswith(
+        f"llmlora train --model {asked['recipe']['model']} --data 'my rows.jsonl' --map output=output"
+    )
+    assert plan["command"].endswith("""--sample-prompt 'It'"'"'s?' --out out""")
+    assert "--alpha" not in plan["command"]
+    assert plan["free_memory"] > plan["plan"]["memory"]
+
+
 def test_a_job_from_the_request_to_the_adapter(client, here, asked):
     made = client.post("/api/training/jobs", json=asked)
     assert made.status_code == 201, made.text
@@ -157,6 +185,25 @@ def test_sec_17_what_is_not_a_recipe_is_refused(client, asked, wrong: dict, stat
 
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert client.get("/api/training/jobs").json() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "english", "japanese"),
+    [
+        ({"rank": 513}, "must be 512 or less", "512 以下にしてください"),
+        ({"epochs": "x"}, "must be a whole number", "整数を入れてください"),
+        ({"learning_rate": 0}, "must be more than 0", "0 より大きくしてください"),
+        ({"schedule": "never"}, "must be 'cosine', 'linear' or 'constant'", "のどれかにしてください"),
+    ],
+)
+def test_what_is_wrong_with_a_field_is_said_in_the_readers_language(client, asked, wrong, english, japanese):
+    body = {"dataset_id": asked["dataset_id"], "recipe": {**asked["recipe"], **wrong}}
+    for language, words in (("en", english), ("ja", japanese)):
+        answer = client.post("/api/training/plan", json=body, headers={"accept-language": language})
+        (field,) = answer.json()["error"]["fields"]
+
+        assert field["field"] == f"recipe.{next(iter(wrong))}"
+        assert words in field["problem"]
 
 
 def test_a_failed_job_says_why_in_the_readers_language(client, here, asked):

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from llmlora.cli.main import COMMANDS, run
+from llmlora.cli.options import given_values
+from llmlora.cli.train import command as train
 from llmlora.errors import NotEnoughMemory
-from llmlora.recipe import Recipe
+from llmlora.recipe import Recipe, make_recipe
 from tests.small_run import EXACT, events, on_machine, rows_file
 from tests.tiny import tiny_gguf
 
@@ -95,6 +97,17 @@ def test_several_files_with_a_mapping_train_and_are_recorded(words, tmp_path: Pa
     capsys.readouterr()
     assert run(["export", str(out), "--gguf", str(tmp_path / "m.gguf")]) == 0
     assert str(other) in "".join(capsys.readouterr().out.split())  # a narrow terminal breaks long paths
+
+
+def test_a_recipe_tells_the_options_that_make_it(words, tmp_path: Path):
+    given = ["--map", "output=回答", "--targets", "q_proj", "--targets", "v_proj", "--rslora", "--seed", "7"]
+    asked = [*words, *given, "--sample-prompt", "-a b", "--sample-prompt", "c"]
+    recipe = make_recipe(given_values(train.make_context("train", asked).params))
+
+    again = train.make_context("train", recipe.to_flags())
+
+    assert make_recipe(given_values(again.params)) == recipe
+    assert "--dropout" not in recipe.to_flags()
 
 
 @pytest.mark.parametrize("rank", ["0", "513", "many"])

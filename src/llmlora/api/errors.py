@@ -24,7 +24,7 @@ from llmlora.errors import (
     TooLarge,
 )
 from llmlora.store.database import says_disk_full
-from llmlora.text.catalogue import Language, say
+from llmlora.text.catalogue import Language, catalogue, say
 
 STATUS: dict[type[LlmloraError], int] = {
     NotFound: 404,
@@ -90,7 +90,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         language = language_of(request)
-        fields = [_field(detail) for detail in error.errors()]
+        fields = [_field(detail, language) for detail in error.errors()]
         message, hint = (say(language, f"api.invalid_request.{part}") for part in ("message", "hint"))
         return _response(422, Problem(code="invalid_request", message=message, hint=hint, fields=fields))
 
@@ -124,8 +124,11 @@ def install(app: FastAPI) -> None:
         return plain_response(500, "unforeseen", language_of(request))
 
 
-def _field(detail: Any) -> Field:
-    return Field(field=".".join(str(part) for part in detail["loc"][1:]), problem=str(detail["msg"])[:500])
+def _field(detail: Any, language: Language) -> Field:
+    where = ".".join(str(part) for part in detail["loc"][1:])
+    if detail["type"] in catalogue(language)["api"]["problems"]:
+        return Field(field=where, problem=say(language, f"api.problems.{detail['type']}", **detail.get("ctx", {})))
+    return Field(field=where, problem=str(detail["msg"])[:500])
 
 
 def _response(status: int, body: Problem) -> JSONResponse:

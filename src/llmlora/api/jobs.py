@@ -1,5 +1,6 @@
 """Training jobs: planned, started, watched and steered."""
 
+import shlex
 import shutil
 from copy import copy
 from typing import Annotated, Any
@@ -11,14 +12,14 @@ from pydantic.fields import FieldInfo
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.datasets import path_of
 from llmlora.api.errors import Problem, problem
-from llmlora.api.labels import Id, Label
+from llmlora.api.labels import Id, Label, file_name
 from llmlora.errors import NotFound, revive
 from llmlora.model.describe import describe
 from llmlora.recipe import Recipe, RecipeValues, make_recipe
 from llmlora.store import datasets, events, jobs
 from llmlora.store.datasets import Dataset
 from llmlora.store.jobs import Desired, Job, Kind, State
-from llmlora.text.catalogue import Language, say
+from llmlora.text.catalogue import Language, Words, say
 
 router = APIRouter(prefix="/api/training", tags=["training"])
 
@@ -75,7 +76,10 @@ class PlanFacts(BaseModel):
 
 
 class PlanBody(BaseModel):
-    """What a run will need, before it is started. `recipe` has every rule resolved."""
+    """What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
+
+    `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences.
+    """
 
     recipe: dict[str, Any]
     plan: PlanFacts
@@ -84,6 +88,10 @@ class PlanBody(BaseModel):
     skipped_rows: int
     trainable_parameters: int
     file_bytes: int
+    free_memory: int
+    warnings: list[str]
+    yaml: str
+    command: str
 
 
 class Result(BaseModel):
@@ -126,10 +134,19 @@ class JobBody(BaseModel):
 
 
 @router.post("/plan")
-def plan_job(here: Here, asked: PlanRequest) -> PlanBody:
+def plan_job(here: Here, reader: Reader, asked: PlanRequest) -> PlanBody:
     """Steps, memory and time of a run, worked out from the recipe, the data and this machine."""
-    recipe = _recipe_of(here, asked.recipe, _dataset(here, asked.dataset_id))
-    return PlanBody(**here.inspection.ask("plan", recipe=recipe.model_dump(mode="json")))
+    dataset = _dataset(here, asked.dataset_id)
+    recipe = _recipe_of(here, asked.recipe, dataset)
+    told = here.inspection.ask("plan", recipe=recipe.model_dump(mode="json"))
+    rows = {"data": file_name(dataset.name, f".{dataset.report['format']}"), "mapping": dataset.mapping}
+    words = [Words.revive(one) for one in told.pop("warnings")]
+    return PlanBody(
+        **told,
+        warnings=[say(reader, one.key, **one.facts) for one in words],
+        yaml=make_recipe({**told["recipe"], **rows}).to_yaml(),
+        command=_command(make_recipe({**recipe.model_dump(exclude_unset=True), **rows})),
+    )
 
 
 @router.post("/jobs", status_code=201)
@@ -244,6 +261,10 @@ def _dataset(here: Context, dataset_id: str) -> Dataset:
 def _recipe_of(here: Context, body: Any, dataset: Dataset) -> Recipe:
     rows = {"data": str(path_of(here, dataset)), "mapping": dataset.mapping}
     return make_recipe({**body.model_dump(exclude_unset=True), **rows})
+
+
+def _command(recipe: Recipe) -> str:
+    return shlex.join(["llmlora", "train", *recipe.to_flags(), "--out", "out"])
 
 
 def _body(here: Context, one: Job, reader: Language) -> JobBody:

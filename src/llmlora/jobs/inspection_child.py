@@ -102,18 +102,24 @@ class Inspector:
 
     def plan(self, recipe: Question) -> Question:
         """The recipe with every rule resolved, and what its run will need."""
+        import psutil  # noqa: PLC0415
+
         from llmlora.recipe import make_recipe  # noqa: PLC0415
+        from llmlora.train.advice import advise  # noqa: PLC0415
         from llmlora.train.prepare import draft  # noqa: PLC0415
 
         made = draft(make_recipe(recipe), self.home, self.stores, fetch=False)
+        plan, free = made.plan(), psutil.virtual_memory().available
         return {
             "recipe": made.recipe.model_dump(mode="json", exclude={"data", "mapping"}),
-            "plan": made.plan().to_json(),
+            "plan": plan.to_json(),
             "rows": len(made.train),
             "eval_rows": len(made.held_out),
             "skipped_rows": made.skipped_rows,
             "trainable_parameters": made.shape.adapter_parameters,
             "file_bytes": made.shape.file_bytes,
+            "free_memory": free,
+            "warnings": [one.to_json() for one in advise(made, plan, free)],
         }
 
     @contextmanager

@@ -1543,7 +1543,9 @@ export interface components {
         };
         /**
          * PlanBody
-         * @description What a run will need, before it is started. `recipe` has every rule resolved.
+         * @description What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
+         *
+         *     `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences.
          */
         PlanBody: {
             /** Recipe */
@@ -1561,6 +1563,14 @@ export interface components {
             trainable_parameters: number;
             /** File Bytes */
             file_bytes: number;
+            /** Free Memory */
+            free_memory: number;
+            /** Warnings */
+            warnings: string[];
+            /** Yaml */
+            yaml: string;
+            /** Command */
+            command: string;
         };
         /**
          * PlanFacts
