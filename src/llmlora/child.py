@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -24,17 +25,11 @@ class JsonChild:
 
     def __init__(self, module: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=dict(environment),
-            start_new_session=True,  # Ctrl-C on the terminal is for us alone; we end the child
-        )
         self._lines: queue.Queue[bytes] = queue.Queue()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
+        begun: Future[subprocess.Popen[bytes]] = Future()
+        self._listener = threading.Thread(target=self._live, args=(module, dict(environment), begun), daemon=True)
         self._listener.start()
+        self._process = begun.result()
 
     @property
     def pid(self) -> int:
@@ -83,8 +78,24 @@ class JsonChild:
                 with suppress(BrokenPipeError):  # what was still to be sent has no reader any more
                     pipe.close()
 
-    def _listen(self) -> None:
-        for line in self._process.stdout or ():
+    def _live(self, module: str, environment: dict[str, str], begun: Future[subprocess.Popen[bytes]]) -> None:
+        """Start the child and hear it out, in one thread: Linux takes a thread that forks, not its process, for the
+        parent that a child dies with (`die_with_parent`), and whoever wants the child may be a thread of a pool.
+        """
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=environment,
+                start_new_session=True,  # Ctrl-C on the terminal is for us alone; we end the child
+            )
+        except OSError as error:
+            begun.set_exception(error)
+            return
+        begun.set_result(process)
+        for line in process.stdout or ():
             self._lines.put(line)
         self._lines.put(b"")
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,24 @@ def test_the_child_sees_none_of_our_environment(monkeypatch):
     child = JsonChild("llmlora.data.read_child")
     try:
         assert b"LLMLORA_SECRET" not in Path(f"/proc/{child.pid}/environ").read_bytes()
+    finally:
+        child.close()
+
+
+def test_the_child_outlives_the_thread_that_wanted_it(file):
+    def begin() -> JsonChild:
+        child = JsonChild("llmlora.data.read_child")
+        child.send({"paths": [str(file('{"text": "a"}\n' * 100_000))], "given": {}, "memory": 2**30, "seconds": 60})
+        child.receive(20)
+        return child
+
+    with ThreadPoolExecutor(1) as pool:
+        child = pool.submit(begin).result()
+    try:
+        for _ in range(20):
+            child.send({})
+
+            assert "rows" in child.receive(20)
     finally:
         child.close()
 
