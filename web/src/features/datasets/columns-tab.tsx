@@ -7,12 +7,10 @@ import { QueryStates } from "@/components/states";
 import { Skeleton } from "@/components/ui/skeleton";
 import { toast } from "@/components/ui/toast";
 import { ColumnForm } from "@/features/datasets/column-form";
-import { Conversation } from "@/features/datasets/conversation";
+import { FirstRows } from "@/features/datasets/first-rows";
 import type { Mapping } from "@/features/datasets/parts";
-import { columnsQuery, datasetQuery, rowsQuery, type DatasetDetails } from "@/features/datasets/queries";
+import { columnsQuery, datasetQuery, type DatasetDetails } from "@/features/datasets/queries";
 import { api, of } from "@/lib/api";
-
-const READ_ROWS = 2;
 
 /** Which column holds what, and how the first rows are read by that. */
 export function ColumnsTab({ dataset }: { dataset: DatasetDetails }) {
@@ -47,27 +45,11 @@ export function ColumnsTab({ dataset }: { dataset: DatasetDetails }) {
           />
         )}
       </QueryStates>
-      {dataset.report.usable > 0 && <ReadAs dataset={dataset} />}
+      {dataset.report.usable > 0 && (
+        <Section title={t("readAs")} lead={t("readAsLead")}>
+          <FirstRows dataset={dataset} />
+        </Section>
+      )}
     </div>
-  );
-}
-
-function ReadAs({ dataset }: { dataset: DatasetDetails }) {
-  const t = useTranslations("datasets.columnsTab");
-  const query = useQuery(rowsQuery(dataset, { offset: 0 }, READ_ROWS));
-  return (
-    <Section title={t("readAs")} lead={t("readAsLead")}>
-      <QueryStates query={query} loading={<Skeleton className="h-48 rounded-2xl" />}>
-        {({ rows }) => (
-          <ul className="flex flex-col gap-3">
-            {rows.map(({ row, turns }) => (
-              <li key={row} className="rounded-2xl border border-line bg-surface">
-                <Conversation turns={turns} />
-              </li>
-            ))}
-          </ul>
-        )}
-      </QueryStates>
-    </Section>
   );
 }

@@ -1,6 +1,7 @@
 "use client";
 
 import { useTranslations } from "use-intl";
+import { HATCHED } from "@/features/datasets/trained-share";
 import type { Schemas } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import { useFormat } from "@/lib/use-format";
@@ -29,8 +30,12 @@ export function LengthHistogram({ bins, maxLength }: { bins: Schemas["BinBody"][
               </span>
               <span
                 aria-hidden
-                className={cn("w-full max-w-24 rounded-t-sm", bin.least > maxLength ? "bg-line-strong" : "bg-(--chart-1)")}
-                style={{ height: `${(80 * bin.rows) / highest}%`, minHeight: bin.rows > 0 ? 2 : 0 }}
+                className={cn("w-full max-w-24 rounded-t-sm", bin.least > maxLength ? "border border-b-0 border-line-strong" : "bg-(--chart-1)")}
+                style={{
+                  height: `${(80 * bin.rows) / highest}%`,
+                  minHeight: bin.rows > 0 ? 2 : 0,
+                  backgroundImage: bin.least > maxLength ? HATCHED : undefined,
+                }}
               />
             </li>
           ))}

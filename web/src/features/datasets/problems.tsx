@@ -1,6 +1,6 @@
 "use client";
 
-import { CircleAlertIcon, CircleCheckIcon, TriangleAlertIcon } from "lucide-react";
+import { ChevronRightIcon, CircleAlertIcon, CircleCheckIcon, TriangleAlertIcon } from "lucide-react";
 import Link from "next/link";
 import { useTranslations } from "use-intl";
 import { addressOf, type View } from "@/features/datasets/address";
@@ -61,12 +61,12 @@ function Errors({ report }: { report: Report }) {
       <p className="px-5 pt-1 text-muted">{t("errorsText")}</p>
       <ul tabIndex={0} aria-label={t("errors", { count: report.errors_count })} className="mt-3 max-h-80 divide-y divide-line overflow-y-auto border-t border-line">
         {report.errors.map((one, at) => (
-          <li key={at} className="flex gap-4 px-5 py-2">
+          <li key={at} className="flex gap-x-4 px-5 py-2 max-sm:flex-col">
             <span className="w-20 shrink-0 text-muted">{t("row", { row: format.number(one.row) })}</span>
             <Words problem={one} />
           </li>
         ))}
-        {unlisted > 0 && <li className="px-5 py-2 text-muted">{t("more", { count: unlisted })}</li>}
+        {unlisted > 0 && <li className="px-5 py-2 text-muted">{t("unlisted", { count: unlisted })}</li>}
       </ul>
     </section>
   );
@@ -94,12 +94,15 @@ function Warning({ id, code, count, found, view }: { id: string; code: Warned; c
       <div className="pt-2 pl-7">
         <RowLinks id={id} rows={rows.slice(0, SHOWN)} view={view} />
         {rows.length > SHOWN && (
-          <details className="pt-1.5">
-            <summary className="w-fit text-muted hover:text-text">{t("moreRows", { count: rows.length - SHOWN })}</summary>
+          <details className="group pt-1.5">
+            <summary className="flex min-h-6 w-fit items-center gap-1 text-muted hover:text-text">
+              <ChevronRightIcon aria-hidden className="size-4 transition-transform group-open:rotate-90" />
+              {t("moreRows", { count: rows.length - SHOWN })}
+            </summary>
             <RowLinks id={id} rows={rows.slice(SHOWN)} view={view} />
           </details>
         )}
-        {count > found.length && <p className="pt-1.5 text-muted">{t("more", { count: count - found.length })}</p>}
+        {count > found.length && <p className="pt-1.5 text-muted">{t("unlisted", { count: count - found.length })}</p>}
       </div>
     </section>
   );

@@ -1,6 +1,6 @@
 "use client";
 
-import { memo, useState, type KeyboardEvent, type SyntheticEvent } from "react";
+import { Fragment, memo, useState, type KeyboardEvent, type SyntheticEvent } from "react";
 import { useTranslations } from "use-intl";
 import { tokenLook } from "@/features/datasets/token-look";
 import { stretches } from "@/features/datasets/visible";
@@ -40,14 +40,16 @@ export function TokenText({ row, length }: { row: Schemas["TokensRow"]; length: 
           className="inline"
         >
           {kept.map((piece, place) => (
-            <Token
-              key={place}
-              at={place}
-              piece={piece}
-              kind={row.trained[place] ? "trained" : "masked"}
-              special={row.special[place] ?? false}
-              chosen={place === chosen}
-            />
+            <Fragment key={place}>
+              <Token
+                at={place}
+                piece={piece}
+                kind={row.trained[place] ? "trained" : "masked"}
+                special={row.special[place] ?? false}
+                chosen={place === chosen}
+              />
+              <wbr />
+            </Fragment>
           ))}
         </div>
         {row.length > length && <Cut rest={rest} length={length} more={row.length - row.pieces.length} />}
@@ -94,9 +96,12 @@ function Cut({ rest, length, more }: { rest: string[]; length: number; more: num
       <p className="my-2 border-t-2 border-dashed border-bad pt-1 text-xs leading-normal text-bad">{t("cutHere", { length: format.number(length) })}</p>
       <p aria-label={t("rest")}>
         {rest.map((piece, at) => (
-          <span key={at} className={tokenLook({ kind: "cut" })}>
-            <Visible text={piece} />
-          </span>
+          <Fragment key={at}>
+            <span className={tokenLook({ kind: "cut" })}>
+              <Visible text={piece} />
+            </span>
+            <wbr />
+          </Fragment>
         ))}
         {more > 0 && <span className="text-xs text-muted no-underline"> {t("more", { count: more })}</span>}
       </p>

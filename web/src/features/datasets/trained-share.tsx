@@ -4,7 +4,8 @@ import { useTranslations } from "use-intl";
 import type { Schemas } from "@/lib/api";
 import { useFormat } from "@/lib/use-format";
 
-const HATCHED = "repeating-linear-gradient(45deg, var(--line-strong) 0 1px, transparent 1px 6px)";
+/** What is not learned, in pictures. */
+export const HATCHED = "repeating-linear-gradient(45deg, var(--line-strong) 0 1px, transparent 1px 6px)";
 
 /** Of all tokens, those that the model learns to write and those it only reads. */
 export function TrainedShare({ counts }: { counts: Schemas["TokenCountsBody"] }) {
