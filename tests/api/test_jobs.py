@@ -7,6 +7,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 from llmlora.api import artefacts, datasets, jobs, records
-from llmlora.api.records import thin
+from llmlora.api.records import add_up, thin
 from llmlora.jobs.runner import Runner
 from llmlora.paths import Run
 from llmlora.store import events
@@ -56,6 +57,11 @@ def run_to_end(here, job_id: str) -> None:
             if queue.fetch(connection, job_id).state in queue.FINAL:
                 return
         time.sleep(0.01)  # the worker needs the core more
+
+
+def tokens_of_steps(here, job_id: str) -> list[int]:
+    with here.database.reading() as connection:
+        return [step["tokens"] for step in events.of_job(connection, job_id, "step")]
 
 
 def test_a_plan_says_what_a_run_will_need_and_which_rules_were_applied(client, asked):
@@ -125,6 +131,11 @@ def test_a_job_from_the_request_to_the_adapter(client, here, asked):
     assert client.get(f"/api/training/jobs/{job_id}/progress").json() == job["progress"]
     metrics = client.get(f"/api/training/jobs/{job_id}/metrics").json()
     assert [point["step"] for point in metrics["steps"]] == [1, 2, 3, 4]
+    assert metrics["seq"] == job["progress"]["seq"]
+    assert [point["tokens"] for point in metrics["steps"]] == list(accumulate(tokens_of_steps(here, job_id)))
+    stretch = client.get(f"/api/training/jobs/{job_id}/metrics", params={"first": 2, "last": 3}).json()
+    assert [point["step"] for point in stretch["steps"]] == [2, 3]
+    assert stretch["steps"] == metrics["steps"][1:3]
     assert [point["step"] for point in client.get(f"/api/training/jobs/{job_id}/checkpoints").json()] == [2, 4]
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"/api/training/jobs/{job_id}/artefacts/adapter.zip").content))
     assert "adapter_model.safetensors" in archive.namelist()
@@ -238,6 +249,43 @@ def test_long_curves_keep_their_peaks():
     assert 100.0 in [step["loss"] for step in thinned]
     assert (thinned[0]["step"], thinned[-1]["step"]) == (0, 9999)
     assert [step["step"] for step in thinned] == sorted(step["step"] for step in thinned)
+
+
+def test_seconds_go_on_where_another_attempt_begins_its_clock_anew():
+    steps = [{"seconds": seconds, "tokens": 10} for seconds in (1.0, 2.5, 0.5, 1.0)]
+
+    add_up(steps)
+
+    assert [(step["seconds"], step["tokens"]) for step in steps] == [(1.0, 10), (2.5, 20), (3.0, 30), (3.5, 40)]
+
+
+def test_a_job_shows_what_it_was_asked_and_what_its_rules_gave(client, here, asked):
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+    waiting = client.get(f"/api/training/jobs/{job_id}/recipe").json()
+    assert (waiting["resolved"], waiting["recipe"]["learning_rate"]) == (False, None)
+
+    run_to_end(here, job_id)
+
+    begun = client.get(f"/api/training/jobs/{job_id}/recipe").json()
+    assert begun["resolved"]
+    assert begun["recipe"]["learning_rate"] > 0
+    assert yaml.safe_load(begun["yaml"]) == begun["recipe"]
+    assert not {"data", "mapping"} & begun["recipe"].keys()  # places of this machine
+
+
+def test_a_job_shows_its_rows_as_its_model_reads_them(client, here, asked):
+    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
+    dataset = f"/api/datasets/{asked['dataset_id']}"
+    client.put(f"{dataset}/file", content='{"instruction": "new", "output": "rows"}')
+
+    page = client.get(f"/api/training/jobs/{job_id}/tokens", params={"offset": 3, "limit": 2}).json()
+
+    assert page["total"] == 12  # the version that it was started with
+    assert ["What is 3?" in "".join(row["pieces"]) for row in page["rows"]] == [True, False]
+    assert all(True in row["trained"] and len(row["ids"]) <= 64 for row in page["rows"])
+    client.post(f"/api/training/jobs/{job_id}/cancel")
+    client.delete(dataset)
+    assert client.get(f"/api/training/jobs/{job_id}/tokens").json()["error"]["code"] == "not_found"
 
 
 def test_the_log_and_the_samples_are_shown(client, here, asked):

@@ -1,15 +1,20 @@
 """What a job has told so far: its curves, its answers, its checkpoints and its log."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from llmlora.api.context import Context, Here
-from llmlora.api.jobs import job_of, only
+from llmlora.api.datasets import Limit, Offset, TokensPage
+from llmlora.api.jobs import OF_THE_DATA, job_of, only
 from llmlora.api.labels import Id
+from llmlora.errors import NotFound
 from llmlora.paths import Run
+from llmlora.recipe import make_recipe, read_recipe
 from llmlora.store import events
 from llmlora.store.jobs import Job
 
@@ -19,6 +24,8 @@ LOG_BYTES = 256 * 1024
 
 
 class MetricPoint(BaseModel):
+    """A step. `tokens` and `seconds` are those of all steps so far, over all attempts."""
+
     step: int
     loss: float
     learning_rate: float
@@ -26,6 +33,7 @@ class MetricPoint(BaseModel):
     tokens_per_second: float
     memory: int
     seconds: float
+    tokens: int
     epoch: float
 
 
@@ -36,8 +44,12 @@ class EvalPoint(BaseModel):
 
 
 class Metrics(BaseModel):
-    """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss."""
+    """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss.
 
+    `seq` is the event to go on from in the live stream.
+    """
+
+    seq: int
     total: int
     steps: list[MetricPoint]
     evaluations: list[EvalPoint]
@@ -55,6 +67,14 @@ class Checkpoint(BaseModel):
     best: bool
 
 
+class RecipeOfJob(BaseModel):
+    """The recipe without its data. Once the job has begun it is `resolved`: no value is left to a rule."""
+
+    resolved: bool
+    recipe: dict[str, Any]
+    yaml: str
+
+
 class Log(BaseModel):
     """The end of what the job's process printed."""
 
@@ -63,14 +83,26 @@ class Log(BaseModel):
 
 
 @router.get("/metrics")
-def get_metrics(here: Here, job_id: Id, points: Annotated[int, Query(ge=10, le=20_000)] = 1000) -> Metrics:
-    """The loss curves from the first step on."""
+def get_metrics(
+    here: Here,
+    job_id: Id,
+    points: Annotated[int, Query(ge=10, le=20_000)] = 1000,
+    first: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    last: Annotated[int, Query(ge=0, le=2**62)] = 2**62,
+) -> Metrics:
+    """The curves, from the first step on or of a stretch: `points` are spent on what is asked for."""
     job_of(here, job_id)
     with here.database.reading() as connection:
+        seq = events.newest(connection)  # first: what happens from now on is told by the stream
         steps, evaluations = (events.of_job(connection, job_id, kind) for kind in ("step", "evaluated"))
+    add_up(steps)
     return Metrics(
+        seq=seq,
         total=len(steps),
-        steps=[MetricPoint(**only(MetricPoint, step)) for step in thin(steps, points)],
+        steps=[
+            MetricPoint(**only(MetricPoint, step))
+            for step in thin([step for step in steps if first <= step["step"] <= last], points)
+        ],
         evaluations=[EvalPoint(**only(EvalPoint, one)) for one in evaluations],
     )
 
@@ -97,6 +129,31 @@ def list_checkpoints(here: Here, job_id: Id) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
+@router.get("/recipe")
+def get_job_recipe(here: Here, job_id: Id) -> RecipeOfJob:
+    """What the job was asked to do, and what its rules gave once it had begun."""
+    one = job_of(here, job_id)
+    path = _out(here, one).recipe
+    resolved = path.is_file()
+    recipe = make_recipe(read_recipe(path) if resolved else one.spec["recipe"])
+    values = recipe.model_dump(mode="json", exclude=set(OF_THE_DATA))
+    return RecipeOfJob(
+        resolved=resolved, recipe=values, yaml=yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    )
+
+
+@router.get("/tokens")
+def list_job_tokens(here: Here, job_id: Id, offset: Offset = 0, limit: Limit = 5) -> TokensPage:
+    """The exact tokens of some rows as this job reads them: its version of the data, its model, its length."""
+    one = job_of(here, job_id)
+    recipe = make_recipe(one.spec["recipe"])
+    (data,) = recipe.data
+    if not Path(data).is_file():
+        raise NotFound("dataset", one.dataset_id or "")
+    facts = {"model": recipe.model, "max_length": recipe.max_length, "offset": offset, "limit": limit}
+    return TokensPage(**here.inspection.ask("tokens", data=data, mapping=recipe.mapping, **facts))
+
+
 @router.get("/log")
 def get_log(here: Here, job_id: Id) -> Log:
     """The end of what the job's process printed."""
@@ -107,6 +164,17 @@ def get_log(here: Here, job_id: Id) -> Log:
         size = path.stat().st_size
         file.seek(max(0, size - LOG_BYTES))
         return Log(text=file.read().decode("utf-8", "replace"), truncated=size > LOG_BYTES)
+
+
+def add_up(steps: list[dict[str, Any]]) -> None:
+    """Make `tokens` those of all steps so far, and `seconds` go on where an attempt begins its clock anew."""
+    tokens, earlier, last = 0, 0.0, 0.0
+    for step in steps:
+        tokens += step["tokens"]
+        if step["seconds"] < last:
+            earlier += last
+        last = step["seconds"]
+        step["tokens"], step["seconds"] = tokens, earlier + last
 
 
 def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:

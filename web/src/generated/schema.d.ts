@@ -571,7 +571,7 @@ export interface paths {
         };
         /**
          * Get Metrics
-         * @description The loss curves from the first step on.
+         * @description The curves, from the first step on or of a stretch: `points` are spent on what is asked for.
          */
         get: operations["get_metrics"];
         put?: never;
@@ -614,6 +614,46 @@ export interface paths {
          * @description What is kept on the disk; the directory is the truth.
          */
         get: operations["list_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/recipe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Job Recipe
+         * @description What the job was asked to do, and what its rules gave once it had begun.
+         */
+        get: operations["get_job_recipe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Job Tokens
+         * @description The exact tokens of some rows as this job reads them: its version of the data, its model, its length.
+         */
+        get: operations["list_job_tokens"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1390,7 +1430,10 @@ export interface components {
             /** Replaces */
             replaces?: number | null;
         };
-        /** MetricPoint */
+        /**
+         * MetricPoint
+         * @description A step. `tokens` and `seconds` are those of all steps so far, over all attempts.
+         */
         MetricPoint: {
             /** Step */
             step: number;
@@ -1406,14 +1449,20 @@ export interface components {
             memory: number;
             /** Seconds */
             seconds: number;
+            /** Tokens */
+            tokens: number;
             /** Epoch */
             epoch: number;
         };
         /**
          * Metrics
          * @description The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss.
+         *
+         *     `seq` is the event to go on from in the live stream.
          */
         Metrics: {
+            /** Seq */
+            seq: number;
             /** Total */
             total: number;
             /** Steps */
@@ -1878,6 +1927,28 @@ export interface components {
             /** Presets */
             presets: components["schemas"]["PresetBody"][];
         };
+<<<<<<< HEAD
+=======
+        /**
+         * RecipeOfJob
+         * @description The recipe without its data. Once the job has begun it is `resolved`: no value is left to a rule.
+         */
+        RecipeOfJob: {
+            /** Resolved */
+            resolved: boolean;
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            };
+            /** Yaml */
+            yaml: string;
+        };
+        /** RenameRequest */
+        RenameRequest: {
+            /** Name */
+            name: string;
+        };
+>>>>>>> ad49464 (Tell of a job its resolved recipe, its rows as tokens, and stretches of its curves)
         /**
          * ReportBody
          * @description What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all.
@@ -3463,6 +3534,8 @@ export interface operations {
         parameters: {
             query?: {
                 points?: number;
+                first?: number;
+                last?: number;
             };
             header?: never;
             path: {
@@ -3541,6 +3614,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Checkpoint"][];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_job_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeOfJob"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_job_tokens: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokensPage"];
                 };
             };
             /** @description What is wrong, and what to do */
