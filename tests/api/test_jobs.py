@@ -254,8 +254,7 @@ def test_long_curves_keep_their_peaks():
 def test_seconds_go_on_where_another_attempt_begins_its_clock_anew():
     steps = [{"seconds": seconds, "tokens": 10} for seconds in (1.0, 2.5, 0.5, 1.0)]
 
-    add_up(steps)
-
+    assert add_up(steps) == 2.5
     assert [(step["seconds"], step["tokens"]) for step in steps] == [(1.0, 10), (2.5, 20), (3.0, 30), (3.5, 40)]
 
 

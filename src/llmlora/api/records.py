@@ -46,11 +46,12 @@ class EvalPoint(BaseModel):
 class Metrics(BaseModel):
     """The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss.
 
-    `seq` is the event to go on from in the live stream.
+    `seq` is the event to go on from in the live stream, `earlier_seconds` what its steps have to add to their seconds.
     """
 
     seq: int
     total: int
+    earlier_seconds: float
     steps: list[MetricPoint]
     evaluations: list[EvalPoint]
 
@@ -95,10 +96,11 @@ def get_metrics(
     with here.database.reading() as connection:
         seq = events.newest(connection)  # first: what happens from now on is told by the stream
         steps, evaluations = (events.of_job(connection, job_id, kind) for kind in ("step", "evaluated"))
-    add_up(steps)
+    earlier = add_up(steps)
     return Metrics(
         seq=seq,
         total=len(steps),
+        earlier_seconds=earlier,
         steps=[
             MetricPoint(**only(MetricPoint, step))
             for step in thin([step for step in steps if first <= step["step"] <= last], points)
@@ -166,8 +168,11 @@ def get_log(here: Here, job_id: Id) -> Log:
         return Log(text=file.read().decode("utf-8", "replace"), truncated=size > LOG_BYTES)
 
 
-def add_up(steps: list[dict[str, Any]]) -> None:
-    """Make `tokens` those of all steps so far, and `seconds` go on where an attempt begins its clock anew."""
+def add_up(steps: list[dict[str, Any]]) -> float:
+    """Make `tokens` those of all steps so far, and `seconds` go on where an attempt begins its clock anew.
+
+    Returns the seconds of the attempts before the last one.
+    """
     tokens, earlier, last = 0, 0.0, 0.0
     for step in steps:
         tokens += step["tokens"]
@@ -175,6 +180,7 @@ def add_up(steps: list[dict[str, Any]]) -> None:
             earlier += last
         last = step["seconds"]
         step["tokens"], step["seconds"] = tokens, earlier + last
+    return earlier
 
 
 def thin(steps: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:

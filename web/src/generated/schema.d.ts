@@ -1458,13 +1458,15 @@ export interface components {
          * Metrics
          * @description The curves. With more steps than `points`, each stretch keeps its lowest and its highest loss.
          *
-         *     `seq` is the event to go on from in the live stream.
+         *     `seq` is the event to go on from in the live stream, `earlier_seconds` what its steps have to add to their seconds.
          */
         Metrics: {
             /** Seq */
             seq: number;
             /** Total */
             total: number;
+            /** Earlier Seconds */
+            earlier_seconds: number;
             /** Steps */
             steps: components["schemas"]["MetricPoint"][];
             /** Evaluations */

@@ -1,9 +1,12 @@
 "use client";
 
-import { useTranslations } from "use-intl";
-import { Page } from "@/components/page";
+import { Suspense } from "react";
+import { ComparePage } from "@/features/job/compare/compare-page";
 
-export default function ComparePage() {
-  const t = useTranslations("compare");
-  return <Page title={t("title")} lead={t("lead")} />;
+export default function CompareRoute() {
+  return (
+    <Suspense>
+      <ComparePage />
+    </Suspense>
+  );
 }

@@ -1,0 +1,93 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useTranslations } from "use-intl";
+import { ChartTable } from "@/features/job/chart-table";
+import { ChartTools } from "@/features/job/chart-tools";
+import { Charts, makeAxes } from "@/features/job/charts";
+import { Look, type Range } from "@/features/job/look";
+import { metricsQuery } from "@/features/job/queries";
+import { useCurveValue, useDetail } from "@/features/job/use-curves";
+import type { Curves } from "@/features/job/curves";
+import { Segments } from "@/components/ui/segments";
+import { ErrorNote } from "@/components/states";
+import { Skeleton } from "@/components/ui/skeleton";
+import { useFormat } from "@/lib/use-format";
+import { useParam } from "@/lib/use-param";
+
+const SETTLED_MS = 300;
+export const SMOOTHING = 0.6;
+
+/** The curves of a job, to look around in. What is shown of them stands in the address. */
+export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
+  const t = useTranslations("job.charts");
+  const query = useQuery(metricsQuery(id));
+  const [form, setForm] = useParam("as");
+  const [smoothing, setSmoothing] = useParam("smooth");
+  const [weight, setWeight] = useState(smoothing === null ? SMOOTHING : Number(smoothing));
+  const [scale, setScale] = useParam("y");
+  const look = useLook(id, curves);
+  useDetail(id, curves, look);
+  const format = useFormat();
+  const { formatX } = makeAxes(format);
+  const empty = useCurveValue(curves, (now) => now.empty);
+  if (query.error && !query.data) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
+  if (!query.data) return <Skeleton className="h-180 rounded-2xl" />;
+  return (
+    <div className="flex flex-col gap-4">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <Segments
+          label={t("form")}
+          value={form === "table" ? "table" : "charts"}
+          onChange={(value) => setForm(value === "table" ? "table" : null)}
+          options={[
+            { value: "charts", label: t("asCharts") },
+            { value: "table", label: t("asTable") },
+          ]}
+        />
+        {form !== "table" && (
+          <ChartTools
+            look={look}
+            formatX={formatX}
+            log={scale === "log"}
+            onLog={(log) => setScale(log ? "log" : null)}
+            smoothing={weight}
+            onSmoothing={setWeight}
+            onSmoothed={() => setSmoothing(weight === SMOOTHING ? null : String(weight))}
+          />
+        )}
+      </div>
+      {empty && <p className="text-sm text-muted">{t("notYet")}</p>}
+      {form === "table" ? (
+        <ChartTable curves={curves} />
+      ) : (
+        <Charts curves={curves} look={look} log={scale === "log"} smoothing={weight} />
+      )}
+    </div>
+  );
+}
+
+/** What the charts show, begun as the address says and written there when it has settled. */
+function useLook(id: string, curves: Curves): Look {
+  const [zoom, setZoom] = useParam("zoom");
+  const [look] = useState(() => new Look(id, () => curves.extent("step"), rangeOf(zoom)));
+  useEffect(() => {
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    const forget = look.watch(() => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => setZoom(look.range ? look.range.map(Math.round).join("-") : null), SETTLED_MS);
+    });
+    return () => {
+      clearTimeout(waiting);
+      forget();
+    };
+  }, [look, setZoom]);
+  useEffect(() => curves.subscribe(look.draw), [curves, look]);
+  return look;
+}
+
+function rangeOf(zoom: string | null): Range | undefined {
+  const match = /^(\d+)-(\d+)$/.exec(zoom ?? "");
+  return match && Number(match[1]) < Number(match[2]) ? [Number(match[1]), Number(match[2])] : undefined;
+}
