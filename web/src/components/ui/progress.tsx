@@ -18,7 +18,7 @@ export function Progress({ label, value, total, className }: Props) {
   return (
     <Base.Root aria-label={label} value={known ? Math.min(value, total) : null} max={known ? total : 1}>
       <Base.Track className={cn("h-1.5 overflow-hidden rounded-full bg-sunken", className)}>
-        <Base.Indicator className="h-full rounded-full bg-accent transition-[width] duration-300 data-indeterminate:w-1/3 data-indeterminate:animate-pulse" />
+        <Base.Indicator className="h-full rounded-full bg-accent data-indeterminate:w-1/3 data-indeterminate:animate-pulse" />
       </Base.Track>
     </Base.Root>
   );

@@ -19,7 +19,11 @@ const AXIS_SPACE = { x: 70, y: 34 };
 const LEAST_DRAG = 6;
 
 /** How uPlot draws a chart of ours, in the colours of the theme at hand. */
-export function chartOptions(spec: Spec, onCursor: (plot: uPlot) => void): Omit<uPlot.Options, "width" | "height"> {
+export function chartOptions(
+  { rangeLog }: typeof uPlot,
+  spec: Spec,
+  onCursor: (plot: uPlot) => void,
+): Omit<uPlot.Options, "width" | "height"> {
   const { lines, look, log, formatX, formatY } = spec;
   const colours = getComputedStyle(document.documentElement);
   const colour = (name: string) => colours.getPropertyValue(`--${name}`).trim();
@@ -32,7 +36,7 @@ export function chartOptions(spec: Spec, onCursor: (plot: uPlot) => void): Omit<
   return {
     legend: { show: false },
     padding: [8, 12, 0, 0],
-    scales: { x: { time: false }, y: { distr: log ? 3 : 1, range: log ? undefined : around } },
+    scales: { x: { time: false }, y: log ? { distr: 3, range: (_, least, most) => rangeLog(least, most, 10, false) } : { range: around } },
     axes: [
       { ...axis, space: AXIS_SPACE.x, size: 28, values: (_, splits) => splits.map(formatX) },
       { ...axis, space: AXIS_SPACE.y, size: 64, values: (_, splits) => splits.map((value) => (value === null ? "" : formatY(value))) },

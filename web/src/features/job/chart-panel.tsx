@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useTranslations } from "use-intl";
+import { engine } from "@/features/job/chart";
 import { ChartTable } from "@/features/job/chart-table";
 import { ChartTools } from "@/features/job/chart-tools";
 import { Charts, makeAxes } from "@/features/job/charts";
@@ -29,6 +30,7 @@ export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
   const [scale, setScale] = useParam("y");
   const look = useLook(id, curves);
   useDetail(id, curves, look);
+  useEffect(() => void engine(), []); // beside the data, not after them
   const format = useFormat();
   const { formatX } = makeAxes(format);
   const empty = useCurveValue(curves, (now) => now.empty);

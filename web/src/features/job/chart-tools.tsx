@@ -76,7 +76,7 @@ function Around({ look, formatX }: Pick<Props, "look" | "formatX">) {
   const range = useSyncExternalStore(look.watch, () => look.range, () => look.range);
   return (
     <div role="group" aria-label={t("stretch")} className="flex items-center">
-      <span className="w-36 truncate pr-2 text-right text-xs text-muted">{range ? t("shown", { from: formatX(Math.round(range[0])), to: formatX(Math.round(range[1])) }) : t("all")}</span>
+      <span className="w-28 truncate pr-2 sm:w-36 sm:text-right text-xs text-muted">{range ? t("shown", { from: formatX(Math.round(range[0])), to: formatX(Math.round(range[1])) }) : t("all")}</span>
       <Tool label={t("earlier")} disabled={!range} onClick={() => look.pan(-PAN)}>
         <ChevronLeftIcon aria-hidden />
       </Tool>

@@ -20,6 +20,9 @@ export interface Spec {
 
 type Move = (to: { left: number; top: number }, fire: boolean, publish: boolean) => void;
 
+/** uPlot, loaded when the first chart is near. */
+export const engine = () => import("uplot");
+
 /** One chart on a canvas, drawn when its look says so and while it is in sight. */
 export class Chart {
   private plot: uPlot | undefined;
@@ -34,7 +37,7 @@ export class Chart {
   ) {
     let over = false;
     this.ends.push(() => (over = true));
-    void import("uplot").then((loaded) => !over && this.begin(loaded.default));
+    void engine().then((loaded) => !over && this.begin(loaded.default));
   }
 
   dispose(): void {
@@ -60,7 +63,7 @@ export class Chart {
     const { spec, host } = this;
     const size = { width: host.clientWidth, height: host.clientHeight };
     const cursor = (plot: uPlot) => this.tellCursor(plot);
-    const plot = new UPlot({ ...size, ...chartOptions(spec, cursor) }, undefined, host);
+    const plot = new UPlot({ ...size, ...chartOptions(UPlot, spec, cursor) }, undefined, host);
     this.plot = plot;
     const resized = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: host.clientHeight }));
     resized.observe(host);

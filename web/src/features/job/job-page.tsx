@@ -1,13 +1,13 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
+import { usePrefetchQuery, useQuery } from "@tanstack/react-query";
 import { useTranslations } from "use-intl";
 import { Actions } from "@/features/job/actions";
 import { ChartPanel } from "@/features/job/chart-panel";
 import { Lead } from "@/features/job/lead";
 import { Milestones } from "@/features/job/milestones";
 import { Now } from "@/features/job/now";
-import { jobQuery, type Job } from "@/features/job/queries";
+import { jobQuery, metricsQuery, type Job } from "@/features/job/queries";
 import { Recipe } from "@/features/job/recipe";
 import { Records } from "@/features/job/records";
 import { Results } from "@/features/job/results";
@@ -29,6 +29,7 @@ const TABS = ["curves", "samples", "data", "recipe", "records", "results"] as co
 export function JobPage({ id }: { id: string }) {
   const t = useTranslations("job");
   const query = useQuery(jobQuery(id));
+  usePrefetchQuery(metricsQuery(id)); // a long run takes longest: begin at once
   if (query.data) return <Loaded key={id} job={query.data} />;
   return (
     <Page title={t("title")} actions={query.error && <ButtonLink href="/training/">{t("toList")}</ButtonLink>}>

@@ -111,7 +111,7 @@ export function Plot({ title, lines, look, log, version, read, formatX, formatY,
 /** A line as it is drawn, for the legend. */
 export function Swatch({ line }: { line: Omit<Line, "label"> }) {
   return (
-    <svg aria-hidden viewBox="0 0 22 6" className={cn("h-1.5 w-5.5 self-center", line.faint && "opacity-50")}>
+    <svg aria-hidden viewBox="0 0 22 6" className={cn("h-1.5 w-5.5 shrink-0 self-center", line.faint && "opacity-50")}>
       <line
         x1="0"
         y1="3"

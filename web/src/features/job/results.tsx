@@ -1,7 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { DownloadIcon, FlagIcon, MessageCircleIcon } from "lucide-react";
+import { DownloadIcon, FlagIcon } from "lucide-react";
 import { useTranslations } from "use-intl";
 import { Merged } from "@/features/job/merged";
 import { Ollama } from "@/features/job/ollama";
@@ -29,30 +29,22 @@ export function Results({ job }: { job: Job }) {
   }
   return (
     <div className="flex flex-col gap-8">
-      <Outcome job={job} />
+      <Outcome result={job.result} />
       <Downloads job={job} />
       <Ollama job={job} />
     </div>
   );
 }
 
-function Outcome({ job: { id, result } }: { job: Job }) {
+function Outcome({ result }: Pick<Job, "result">) {
   const t = useTranslations("job.results");
   const format = useFormat();
   if (!result) return null;
-  const { step, eval_loss } = result;
+  const step = format.number(result.step);
   return (
-    <Card className="flex flex-wrap items-center justify-between gap-4">
-      <p className="text-sm">
-        {eval_loss === null
-          ? t("outcome", { step: format.number(step) })
-          : t("outcomeWithLoss", { step: format.number(step), loss: format.figure(eval_loss) })}
-      </p>
-      <ButtonLink variant="primary" href={`/chat/?job=${id}`}>
-        <MessageCircleIcon aria-hidden />
-        {t("chat")}
-      </ButtonLink>
-    </Card>
+    <p className="text-sm">
+      {result.eval_loss === null ? t("outcome", { step }) : t("outcomeWithLoss", { step, loss: format.figure(result.eval_loss) })}
+    </p>
   );
 }
 

@@ -38,7 +38,7 @@ export function SettingsTable({ caption, titles, settings, explained }: Props) {
           {settings.map((setting) => (
             <tr key={setting.name} className="border-b border-line align-top last:border-0">
               <th scope="row" className="px-4 py-2 text-left font-normal">
-                <span className="font-mono text-[0.8125rem]">{setting.name}</span>
+                <span className="font-mono text-[0.8125rem] whitespace-nowrap">{setting.name}</span>
                 {explained && <span className="block max-w-md text-xs text-muted max-md:hidden">{setting.help}</span>}
               </th>
               {setting.values.map((value, at) => (

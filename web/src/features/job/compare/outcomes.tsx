@@ -28,7 +28,7 @@ export function Outcomes({ all }: { all: Known[] }) {
             key: "job",
             title: t("job"),
             cell: ({ job, line }) => (
-              <span className="flex items-center gap-2">
+              <span className="flex min-w-36 items-center gap-2">
                 <Swatch line={line} />
                 {job.name}
               </span>

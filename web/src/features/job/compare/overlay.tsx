@@ -20,8 +20,7 @@ type Curve = (typeof CURVES)[number];
 
 /** The same curve of all jobs, over steps, time or tokens. */
 export function Overlay({ all }: { all: Known[] }) {
-  const t = useTranslations("compare");
-  const names = useTranslations("job.charts");
+  const t = useTranslations("job.charts");
   const [curveParam, setCurve] = useParam("curve");
   const [axisParam, setAxis] = useParam("x");
   const [scale, setScale] = useParam("y");
@@ -31,7 +30,7 @@ export function Overlay({ all }: { all: Known[] }) {
   const axis = AXES.find((one) => one === axisParam) ?? "step";
   const look = useSharedLook(all, axis);
   const lines = useMemo(() => all.map(({ job, line }) => ({ label: job.name, ...line, marks: curve === "validation" })), [all, curve]);
-  const { formatX, formatY } = useAxes(axis, curve);
+  const { formatX, formatY, nameX } = useAxes(axis, curve);
   useEffect(() => look.draw(), [look, weight]);
   return (
     <Card className="flex flex-col gap-4 p-4">
@@ -40,14 +39,9 @@ export function Overlay({ all }: { all: Known[] }) {
           label={t("curve")}
           value={curve}
           onChange={(chosen) => setCurve(chosen === "loss" ? null : chosen)}
-          options={CURVES.map((value) => ({ value, label: names(value) }))}
+          options={CURVES.map((value) => ({ value, label: t(value) }))}
         />
-        <Segments
-          label={t("axis")}
-          value={axis}
-          onChange={(chosen) => setAxis(chosen === "step" ? null : chosen)}
-          options={AXES.map((value) => ({ value, label: t(`axes.${value}`) }))}
-        />
+        <AxisChoice value={axis} onChange={(chosen) => setAxis(chosen === "step" ? null : chosen)} />
       </div>
       <ChartTools
         look={look}
@@ -59,20 +53,26 @@ export function Overlay({ all }: { all: Known[] }) {
         onSmoothed={() => setSmoothing(weight === SMOOTHING ? null : String(weight))}
       />
       <Plot
-        title={names(curve)}
+        title={t(curve)}
         lines={lines}
         look={look}
         log={scale === "log"}
         formatX={formatX}
         formatY={formatY}
-        nameX={(value) => t(`at.${axis}`, { value })}
+        nameX={nameX}
         version={() => `${curve} ${axis} ${weight} ${all.map(({ curves }) => curves.version).join()}`}
         read={() => join(all.map((one) => readOf(one, curve, axis, weight)))}
         className="[&_[data-part=canvas]]:h-88"
       />
-      <p className="text-xs leading-relaxed text-muted max-md:hidden">{names("help")}</p>
+      <p className="text-xs leading-relaxed text-muted max-md:hidden">{t("help")}</p>
     </Card>
   );
+}
+
+function AxisChoice({ value, onChange }: { value: Axis; onChange: (axis: Axis) => void }) {
+  const t = useTranslations("compare");
+  const options = AXES.map((axis) => ({ value: axis, label: t(`axes.${axis}`) }));
+  return <Segments label={t("axis")} value={value} onChange={onChange} options={options} />;
 }
 
 function readOf({ curves }: Known, curve: Curve, axis: Axis, weight: number): Series {
@@ -98,11 +98,12 @@ function useSharedLook(all: Known[], axis: Axis): Look {
 }
 
 function useAxes(axis: Axis, curve: Curve) {
+  const t = useTranslations("compare");
   const format = useFormat();
   return useMemo(() => {
     const { formatX, formatOf } = makeAxes(format);
     const whole = (value: number) => format.number(Math.round(value));
     const formatAxis = { step: formatX, seconds: format.duration, tokens: whole };
-    return { formatX: formatAxis[axis], formatY: formatOf[curve === "validation" ? "loss" : curve] };
-  }, [format, axis, curve]);
+    return { formatX: formatAxis[axis], formatY: formatOf[curve === "validation" ? "loss" : curve], nameX: (value: string) => t(`at.${axis}`, { value }) };
+  }, [t, format, axis, curve]);
 }
