@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.api.server import Serving, serving
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--disable-gpu", "--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+PATIENCE_MS = 20_000  # other tests run beside these
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -73,7 +75,7 @@ def server(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that has been nowhere yet; it speaks English."""
     with chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 800}) as opened:
-        opened.set_default_timeout(20_000)
+        opened.set_default_timeout(PATIENCE_MS)
         yield opened
 
 

@@ -147,8 +147,8 @@ def test_the_page_waits_for_a_server_that_is_away_and_goes_on_by_itself(context:
         expect(page.get_by_role("status").filter(has_text="Waiting")).to_be_visible()
         page.get_by_role("button", name="Check again").click()
         with serving(tmp_path, "--port", str(server.port)):
-            expect(page.get_by_role("status").filter(has_text=re.compile("^Connected$"))).to_be_visible(timeout=20_000)
+            expect(page.get_by_role("status").filter(has_text=re.compile("^Connected$"))).to_be_visible()
             expect(page.get_by_role("button", name="Check again")).to_be_enabled()
             expect(page.get_by_text("The server does not answer")).to_have_count(0)
             page.get_by_role("link", name="Settings").click()
-            expect(page.get_by_text(str(tmp_path)).first).to_be_visible(timeout=20_000)
+            expect(page.get_by_text(str(tmp_path)).first).to_be_visible()
