@@ -84,7 +84,7 @@ def watched(context: BrowserContext, server: Serving) -> Iterator[Watched]:
     """A signed-in page; afterwards nothing may have complained."""
     opened = Watched(context.new_page(), f"http://{server.name}:{server.port}")
     opened.page.goto(f"{opened.origin}/#token={server.token}")
-    opened.page.get_by_role("heading", level=1).wait_for()
+    opened.page.get_by_text("Connected", exact=True).wait_for(state="attached")  # the page is there before one is in
     yield opened
     assert opened.complaints == []
 
