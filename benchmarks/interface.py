@@ -100,7 +100,11 @@ def main() -> None:
     arguments = parser.parse_args()
     path = next(found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name)))
     flags = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with tempfile.TemporaryDirectory() as directory, serving(Path(directory)) as server, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        serving(Path(directory)) as server,
+        sync_playwright() as playwright,
+    ):
         server.status("/healthz")
         database = Database(f"sqlite:///{directory}/llmlora.db")
         job_id = put_job(database, "long", "running", total_steps=2 * arguments.steps, step=arguments.steps)

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from llmlora.api.context import Context, Here
-from llmlora.api.datasets import Limit, Offset, TokensPage
 from llmlora.api.jobs import OF_THE_DATA, job_of, only
 from llmlora.api.labels import Id
+from llmlora.api.rows import Limit, Offset, TokensPage
 from llmlora.errors import NotFound
 from llmlora.paths import Run
 from llmlora.recipe import make_recipe, read_recipe

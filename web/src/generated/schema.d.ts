@@ -1929,8 +1929,6 @@ export interface components {
             /** Presets */
             presets: components["schemas"]["PresetBody"][];
         };
-<<<<<<< HEAD
-=======
         /**
          * RecipeOfJob
          * @description The recipe without its data. Once the job has begun it is `resolved`: no value is left to a rule.
@@ -1945,12 +1943,6 @@ export interface components {
             /** Yaml */
             yaml: string;
         };
-        /** RenameRequest */
-        RenameRequest: {
-            /** Name */
-            name: string;
-        };
->>>>>>> ad49464 (Tell of a job its resolved recipe, its rows as tokens, and stretches of its curves)
         /**
          * ReportBody
          * @description What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all.

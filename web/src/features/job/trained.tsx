@@ -63,7 +63,7 @@ function TokenRow({ row }: { row: Row }) {
       <h3 className="flex flex-wrap items-center gap-x-3 text-xs text-muted">
         <span className="font-medium text-text">{t("row", { row: row.row })}</span>
         {t("tokens", { count: format.number(row.ids.length), learned: format.number(learned) })}
-        {row.truncated && <Badge tone="warn">{t("truncated")}</Badge>}
+        {row.length > row.ids.length && <Badge tone="warn">{t("truncated")}</Badge>}
       </h3>
       <p className="max-h-72 overflow-y-auto font-mono text-[0.8125rem] leading-7 whitespace-pre-wrap" tabIndex={0}>
         {row.pieces.map((piece, at) => {
