@@ -13,10 +13,10 @@ WEB_SOURCES = $(shell find web -type d \( -name node_modules -o -name .next -o -
 TYPES := src/generated/openapi.json -o src/generated/schema.d.ts --default-non-nullable=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web dev types browser start demo test trip test-all check bench
+.PHONY: help setup web dev types screenshots browser start demo test trip test-all check bench
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
 
 setup: $(VENV)/ready ## make the virtual environment and install everything, sample models included
 
@@ -46,6 +46,9 @@ dev: setup web/node_modules/ready ## serve the pages with hot reload on http://l
 types: setup web/node_modules/ready ## describe the API to the interface anew
 	@$(BIN)/python web/generate.py
 	@cd web && ../$(NODE) npx openapi-typescript $(TYPES)
+
+screenshots: setup web browser ## take the pictures of the README anew, of a real job
+	@$(BIN)/python web/screenshots.py
 
 browser: # the tests of the interface need one; root on Debian gets it
 	@command -v chromium > /dev/null || ! command -v apt-get > /dev/null || test "$$(id -u)" != 0 || \
