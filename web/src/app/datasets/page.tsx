@@ -1,11 +1,12 @@
 "use client";
 
-import { Suspense } from "react";
+import { lazy, Suspense } from "react";
 import { useTranslations } from "use-intl";
 import { Page } from "@/components/page";
 import { DatasetList } from "@/features/datasets/dataset-list";
-import { DatasetView } from "@/features/datasets/dataset-view";
 import { useParam } from "@/lib/use-param";
+
+const DatasetView = lazy(() => import("@/features/datasets/dataset-view")); // the list is there without it
 
 export default function DatasetsPage() {
   const t = useTranslations("datasets");

@@ -23,7 +23,7 @@ interface Props {
 }
 
 /** Every column with its first texts, and the part of a conversation that it holds. */
-export function ColumnForm({ columns, mapping, action, onSave, busy, error }: Props) {
+export default function ColumnForm({ columns, mapping, action, onSave, busy, error }: Props) {
   const t = useTranslations("datasets.columns");
   const [chosen, setChosen] = useState(mapping);
   const complete = Boolean(chosen.messages ?? chosen.text ?? (chosen.instruction && chosen.output));

@@ -6,7 +6,7 @@ import { Section } from "@/components/page";
 import { QueryStates } from "@/components/states";
 import { Skeleton } from "@/components/ui/skeleton";
 import { toast } from "@/components/ui/toast";
-import { ColumnForm } from "@/features/datasets/column-form";
+import ColumnForm from "@/features/datasets/column-form";
 import { FirstRows } from "@/features/datasets/first-rows";
 import type { Mapping } from "@/features/datasets/parts";
 import { columnsQuery, datasetQuery, type DatasetDetails } from "@/features/datasets/queries";

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { FileUpIcon } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useTranslations } from "use-intl";
 import { Page } from "@/components/page";
 import { QueryStates } from "@/components/states";
@@ -11,11 +11,12 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { DatasetTable } from "@/features/datasets/dataset-table";
 import { FirstDataset } from "@/features/datasets/first-dataset";
 import { datasetsQuery } from "@/features/datasets/queries";
-import { UploadDialog } from "@/features/datasets/upload-dialog";
 import { UploadList } from "@/features/datasets/upload-list";
 import { startUploads } from "@/features/datasets/uploads";
 import { useFileDrop } from "@/features/datasets/use-file-drop";
 import { useRefresh } from "@/lib/use-topic";
+
+const UploadDialog = lazy(() => import("@/features/datasets/upload-dialog")); // loaded while the list is looked at
 
 /** All data sets, and the way in for more. */
 export function DatasetList() {
@@ -47,7 +48,9 @@ export function DatasetList() {
       >
         {(datasets) => <DatasetTable datasets={datasets} />}
       </QueryStates>
-      <UploadDialog open={uploading} onOpenChange={setUploading} />
+      <Suspense>
+        <UploadDialog open={uploading} onOpenChange={setUploading} />
+      </Suspense>
       {over && (
         <div className="pointer-events-none fixed inset-0 z-60 grid place-items-center bg-bg/85 p-8">
           <p className="rounded-2xl border-2 border-dashed border-accent bg-accent-soft px-10 py-12 text-center font-medium text-accent">

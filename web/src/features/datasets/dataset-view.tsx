@@ -11,7 +11,7 @@ import { Tabs } from "@/components/ui/tabs";
 import { ColumnsTab } from "@/features/datasets/columns-tab";
 import { DatasetActions } from "@/features/datasets/dataset-actions";
 import { Overview } from "@/features/datasets/overview";
-import { datasetQuery, type DatasetDetails } from "@/features/datasets/queries";
+import { datasetQuery, deletionKey, type DatasetDetails } from "@/features/datasets/queries";
 import { RowsTab } from "@/features/datasets/rows-tab";
 import { TokensTab } from "@/features/datasets/tokens-tab";
 import { useView } from "@/features/datasets/use-view";
@@ -19,7 +19,7 @@ import { useFormat } from "@/lib/use-format";
 import { useTopic } from "@/lib/use-topic";
 
 /** One data set: what was found in it, its rows, their tokens, its columns. */
-export function DatasetView({ id }: { id: string }) {
+export default function DatasetView({ id }: { id: string }) {
   const t = useTranslations("datasets");
   const query = useQuery(datasetQuery(id));
   useLiveDataset(id);
@@ -72,10 +72,12 @@ function Views({ dataset }: { dataset: DatasetDetails }) {
 function useLiveDataset(id: string): void {
   const client = useQueryClient();
   const { queryKey } = datasetQuery(id);
+  const deletions = () => client.getMutationCache().findAll({ mutationKey: deletionKey(id) });
+  const deletedHere = () => deletions().some(({ state }) => state.status !== "error"); // and led away already
   useTopic("datasets", {
     onEvent: (event) => {
       if (event.kind === "dataset" && event.body.id === id) void client.invalidateQueries({ queryKey });
-      if (event.kind === "deleted" && event.body.dataset_id === id) void client.resetQueries({ queryKey });
+      if (event.kind === "deleted" && event.body.dataset_id === id && !deletedHere()) void client.resetQueries({ queryKey });
     },
     onReset: () => void client.invalidateQueries({ queryKey }),
   });

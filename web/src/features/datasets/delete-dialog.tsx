@@ -9,7 +9,7 @@ import { ErrorNote } from "@/components/states";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Dialog } from "@/components/ui/dialog";
 import { toast } from "@/components/ui/toast";
-import { datasetsQuery } from "@/features/datasets/queries";
+import { datasetsQuery, deletionKey } from "@/features/datasets/queries";
 import type { DeedProps } from "@/features/datasets/rename-dialog";
 import { jobsQuery } from "@/features/jobs/queries";
 import { api, type Schemas } from "@/lib/api";
@@ -27,6 +27,7 @@ export function DeleteDialog({ dataset, open, onOpenChange }: DeedProps) {
   const users = (jobs.data ?? []).filter(({ dataset_id }) => dataset_id === dataset.id);
   const needing = users.filter(({ progress }) => !OVER.includes(progress.state));
   const remove = useMutation({
+    mutationKey: deletionKey(dataset.id),
     mutationFn: () => api.DELETE("/api/datasets/{dataset_id}", { params: { path: { dataset_id: dataset.id } } }),
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: datasetsQuery.queryKey });

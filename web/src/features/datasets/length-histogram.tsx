@@ -24,7 +24,7 @@ export function LengthHistogram({ bins, maxLength }: { bins: Schemas["BinBody"][
         <ol className="flex h-36 items-end gap-1 border-b border-line-strong" aria-label={t("title")}>
           {bins.map((bin) => (
             <li key={bin.least} className="flex h-full min-w-0 flex-1 flex-col items-center justify-end">
-              <span className="sr-only">{t("bin", { range: range(bin), rows: format.number(bin.rows) })}</span>
+              <span className="sr-only">{t("bin", { range: range(bin), count: bin.rows })}</span>
               <span aria-hidden className="text-2xs text-muted">
                 {bin.rows > 0 && format.number(bin.rows)}
               </span>

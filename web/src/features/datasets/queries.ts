@@ -20,6 +20,8 @@ export const datasetQuery = (id: string) =>
     queryFn: () => of(api.GET("/api/datasets/{dataset_id}", { params: { path: { dataset_id: id } } })),
   });
 
+export const deletionKey = (id: string) => ["delete dataset", id];
+
 /** What is in it depends on its bytes and on which column holds what: another name changes nothing. */
 const contentKey = ({ id, sha256, mapping }: Dataset) => ["dataset content", id, sha256, mapping] as const;
 

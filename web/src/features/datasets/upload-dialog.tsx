@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** Files, or rows that are pasted. What becomes of them shows on the page: the dialog is gone then. */
-export function UploadDialog({ open, onOpenChange }: Props) {
+export default function UploadDialog({ open, onOpenChange }: Props) {
   const t = useTranslations("datasets.upload");
   const start = (files: { name: string; file: Blob }[]) => {
     if (files.length === 0) return;

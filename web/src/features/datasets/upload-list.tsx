@@ -1,17 +1,20 @@
 "use client";
 
 import { XIcon } from "lucide-react";
+import { lazy, Suspense } from "react";
 import { useTranslations } from "use-intl";
 import { Card, Section } from "@/components/page";
 import { ErrorNote } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button, ButtonLink } from "@/components/ui/button";
 import { Progress } from "@/components/ui/progress";
+import { Skeleton } from "@/components/ui/skeleton";
 import { addressOf, trainingWith } from "@/features/datasets/address";
-import { ColumnForm } from "@/features/datasets/column-form";
 import { Recognised } from "@/features/datasets/recognised";
 import { dismiss, sendMapped, useUploads, type Upload } from "@/features/datasets/uploads";
 import { useFormat } from "@/lib/use-format";
+
+const ColumnForm = lazy(() => import("@/features/datasets/column-form")); // rarely needed
 
 /** What is being uploaded, and what was recognised in what has been. */
 export function UploadList() {
@@ -68,13 +71,15 @@ function UploadCard({ upload }: { upload: Upload }) {
       )}
       {upload.state === "failed" && <ErrorNote error={upload.error} />}
       {upload.columns && upload.state === "unmapped" && (
-        <ColumnForm
-          columns={upload.columns}
-          mapping={{}}
-          action={t("withColumns")}
-          error={upload.error}
-          onSave={(mapping) => sendMapped(upload, mapping)}
-        />
+        <Suspense fallback={<Skeleton className="h-72 rounded-2xl" />}>
+          <ColumnForm
+            columns={upload.columns}
+            mapping={{}}
+            action={t("withColumns")}
+            error={upload.error}
+            onSave={(mapping) => sendMapped(upload, mapping)}
+          />
+        </Suspense>
       )}
       {upload.dataset && <Done dataset={upload.dataset} />}
     </Card>
@@ -92,7 +97,7 @@ function Done({ dataset }: { dataset: NonNullable<Upload["dataset"]> }) {
           {usable ? t("open") : t("sayColumns")}
         </ButtonLink>
         {usable && (
-          <ButtonLink size="sm" variant="primary" href={trainingWith(dataset.id)}>
+          <ButtonLink size="sm" variant="primary" prefetch={false} href={trainingWith(dataset.id)}>
             {t("train")}
           </ButtonLink>
         )}

@@ -23,13 +23,14 @@ export interface Upload {
 export const useUploads = create<Upload[]>()(() => []);
 
 const LONGEST_NAME = 200;
+const ENDING = /\.(jsonl?|csv|tsv|txt|parquet)$/i;
 let lastKey = 0;
 let queue = Promise.resolve();
 
 /** Send files one after the other; each becomes a data set of its own. */
 export function startUploads(files: { name: string; file: Blob }[]): void {
   const added = files.map(({ name, file }): Upload => {
-    const label = name.replace(/\.[A-Za-z0-9]{1,8}$/, "").trim().slice(0, LONGEST_NAME);
+    const label = name.replace(ENDING, "").trim().slice(0, LONGEST_NAME);
     return { key: ++lastKey, name: label || name, file, stop: new AbortController(), state: "waiting", sent: 0 };
   });
   useUploads.setState((uploads) => [...added, ...uploads], true);
