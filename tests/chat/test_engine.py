@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_the_pieces_of_a_stream_are_the_whole_answer(engine: Engine):
 
     assert len(pieces) > 5
     assert "".join(pieces) == engine.complete(PROMPT, GREEDY)
+
+
+def test_an_engine_outlives_the_thread_that_started_it(smollm2_path: Path):
+    """A server's threads come and go, and Linux would end the child with the one that started it."""
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(Engine, smollm2_path, None, SMALL).result()
+
+    with started:
+        assert started.complete(PROMPT, GREEDY)
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_another(engine: Engine):

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 SOURCE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -11,6 +11,12 @@ SOURCE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.
 @cache
 def _source() -> str:
     return SOURCE.read_text("utf-8")
+
+
+def settled(page: Page) -> None:
+    """Everything that is loaded is there, and nothing moves any more."""
+    expect(page.locator(".animate-pulse")).to_have_count(0)
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
 
 
 def violations(page: Page) -> list[str]:

@@ -1,10 +1,13 @@
 """Conversations in the browser: answers stream, both sides stand beside each other, and nothing is lost."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Locator, Page, expect
 
 from llmlora.api.context import Context
 from llmlora.paths import Home
@@ -12,6 +15,8 @@ from llmlora.settings import read_settings
 from llmlora.store.database import Database
 from tests.api.server import Serving, serving
 from tests.api.trained import trained_job
+from tests.web.axe import settled, violations
+from tests.web.conftest import Watched
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +42,262 @@ def server(built: None, home: Home, job: str) -> Iterator[Serving]:
     """A server with a trained job."""
     with serving(home.root) as started:
         yield started
+
+
+SHORT = {"who": "compare", "temperature": 0, "top_p": 0.95, "max_tokens": 16, "seed": 7}
+ENDLESS = {"who": "tuned", "temperature": 5, "top_p": 1, "max_tokens": 2048}  # so hot that no answer finds its end
+
+
+def with_options(page: Page, **changed: object) -> None:
+    """Draw answers so that they are short and always the same, or otherwise."""
+    stored = json.dumps({"state": {**SHORT, **changed}, "version": 0})
+    page.evaluate("stored => localStorage.setItem('llmlora.chat', stored)", stored)
+
+
+def origin(server: Serving) -> str:
+    return f"http://{server.name}:{server.port}"
+
+
+def by_api(page: Page, server: Serving, method: str, path: str, **body: object) -> APIResponse:
+    """What the API answers."""
+    headers = {"authorization": f"Bearer {server.token}", "accept-language": "en"}
+    return page.request.fetch(f"{origin(server)}/api/chats{path}", method=method, data=body or None, headers=headers)
+
+
+def turns_of(page: Page, server: Serving, chat: str) -> list[dict]:
+    return by_api(page, server, "GET", f"/{chat}").json()["turns"]
+
+
+def opened(page: Page, server: Serving, job: str, **options: object) -> str:
+    """A new conversation with the trained job, open in the page."""
+    with_options(page, **options)
+    chat = by_api(page, server, "POST", "", job_id=job).json()["id"]
+    page.goto(f"{origin(server)}/chat/?id={chat}")
+    return chat
+
+
+def ask(page: Page, text: str) -> None:
+    page.get_by_label("Message").fill(text)
+    page.get_by_label("Message").press("Enter")
+
+
+def answers(page: Page, side: str) -> Locator:
+    return page.get_by_role("article", name=side)
+
+
+def writing(page: Page, side: str, letters: int = 1) -> None:
+    """Wait until so much of the last answer is there."""
+    expect(answers(page, side).last).to_contain_text(re.compile(rf"^{side}(?!.*…$)[\s\S]{{{letters}}}"), timeout=30_000)
+
+
+def finished(page: Page) -> None:
+    """Wait until the server has kept the last answer: its cost is known then."""
+    expect(page.get_by_role("article").last).to_contain_text(" tokens (", timeout=30_000)
+
+
+def test_from_home_to_both_answers_and_back_after_a_reload(page: Page, server: Serving, context: BrowserContext):
+    with_options(page)
+    page.get_by_role("link", name="Talk to it").click()
+    page.get_by_role("link", name="my job").click()
+    page.get_by_role("button", name="<img src=x").click()
+    expect(page.get_by_label("Message")).to_have_value("<img src=x onerror=alert(1)>")
+    page.get_by_label("Message").press("Enter")
+    finished(page)
+
+    expect(page).to_have_url(re.compile(r"/chat/\?id=\w+$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("<img src=x onerror=alert(1)>")
+    tuned, base = (answers(page, side).inner_text() for side in ("Tuned", "Base"))
+    assert tuned != base
+    for text in (tuned, base):
+        assert re.search(r"llama\.cpp \(embedded\)\s+[\d.]+ sec\s+\d+ tokens", text)
+        assert "seed 7" in text
+    places = [answers(page, side).bounding_box() for side in ("Tuned", "Base")]
+    assert places[0]["y"] == places[1]["y"]
+    assert places[0]["x"] < places[1]["x"]
+
+    page.reload()
+    assert [answers(page, side).inner_text() for side in ("Tuned", "Base")] == [tuned, base]
+    page.goto(origin(server))
+    page.get_by_role("link", name="<img src=x").click()
+    expect(answers(page, "Base")).to_be_visible()
+
+
+def test_the_enter_of_an_input_method_sends_nothing(page: Page, server: Serving, job: str):
+    opened(page, server, job)
+    box = page.get_by_label("Message")
+    box.focus()
+    keys = page.context.new_cdp_session(page)
+    keys.send("Input.imeSetComposition", {"text": "ねこ", "selectionStart": 2, "selectionEnd": 2})
+    page.keyboard.press("Enter")
+    box.dispatch_event("keydown", {"key": "Enter", "keyCode": 229})  # Safari has ended the composition by then
+    expect(page.get_by_role("article")).to_have_count(0)
+    keys.send("Input.insertText", {"text": "猫"})
+    box.fill("猫")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("?")
+    expect(box).to_have_value("猫\n?")
+
+    page.keyboard.press("Enter")
+
+    expect(box).to_have_value("")
+    finished(page)
+    assert page.get_by_text("猫\n?").count() == 1
+
+
+def test_an_answer_is_announced_when_it_is_complete_and_not_before(page: Page, server: Serving, job: str):
+    opened(page, server, job, who="base", max_tokens=32)
+    announced = page.locator("main").get_by_role("status")
+    announced.evaluate("""one => {
+        window.announced = [];
+        const heard = () => window.announced.push(one.textContent);
+        new MutationObserver(heard).observe(one, { childList: true, characterData: true, subtree: true });
+    }""")
+    ask(page, "Tell me about cats.")
+    finished(page)
+
+    (text,) = page.evaluate("window.announced")
+    assert len(text) > 40
+    assert text.strip() in answers(page, "Base").inner_text()
+
+
+def test_a_stopped_answer_stays_and_can_be_given_anew(page: Page, server: Serving, job: str):
+    chat = opened(page, server, job, **ENDLESS)
+    ask(page, "Hello")
+    writing(page, "Tuned")
+    page.get_by_role("button", name="Stop").click()
+    finished(page)
+    stopped = answers(page, "Tuned").inner_text()
+
+    with_options(page)
+    page.reload()
+    assert answers(page, "Tuned").inner_text() == stopped
+    page.get_by_role("button", name="Answer again").click()
+    expect(answers(page, "Base")).to_be_visible()
+    finished(page)
+
+    assert [turn["role"] for turn in turns_of(page, server, chat)] == ["user", "assistant", "assistant"]
+
+
+def test_the_reader_is_left_where_they_read(page: Page, server: Serving, job: str):
+    opened(page, server, job, **ENDLESS)
+    page.set_viewport_size({"width": 360, "height": 480})
+    ask(page, "Tell me a long story.\n" * 30)
+    writing(page, "Tuned", 40)
+    end = "Math.round(scrollY + innerHeight) >= document.documentElement.scrollHeight - 2"
+    grown = "length => document.querySelector('article').innerText.length > length + 20"
+    page.wait_for_function(end)
+    page.mouse.move(180, 200)
+    page.mouse.wheel(0, -200)
+    expect(page.get_by_role("button", name="Latest")).to_be_visible()
+    place = page.evaluate("scrollY")
+    page.wait_for_function(grown, arg=len(answers(page, "Tuned").inner_text()))
+    assert page.evaluate("scrollY") == place
+
+    page.get_by_role("button", name="Latest").click()
+    page.wait_for_function(grown, arg=len(answers(page, "Tuned").inner_text()))
+    page.wait_for_function(end)
+    page.get_by_role("button", name="Stop").click()
+    finished(page)
+
+
+def test_an_engine_that_dies_is_said_and_the_question_can_be_sent_again(page: Page, server: Serving, job: str):
+    chat = opened(page, server, job, **ENDLESS)
+    ask(page, "Hello")
+    writing(page, "Tuned")
+    (engine,) = [
+        child
+        for child in server.child("llmlora.api").children(recursive=True)
+        if "llmlora.chat.worker" in child.cmdline()
+    ]
+    engine.kill()
+
+    expect(page.get_by_role("alert").first).to_contain_text("The chat engine (llama.cpp) failed")
+    assert len(turns_of(page, server, chat)) == 2  # what it had said is kept
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("The chat engine (llama.cpp) failed")).to_have_count(0)
+    writing(page, "Tuned")
+    page.get_by_role("button", name="Stop").click()
+    finished(page)
+    assert len(turns_of(page, server, chat)) == 2
+
+
+def test_a_busy_engine_is_waited_for_in_sight(page: Page, server: Serving, job: str, context: BrowserContext):
+    opened(page, server, job, **ENDLESS)
+    ask(page, "Hello")
+    writing(page, "Tuned")
+    other = context.new_page()
+    other.goto(page.url)
+    opened(other, server, job, who="tuned", max_tokens=4)
+    ask(other, "Hello")
+
+    expect(other.get_by_text("Waiting for the answer to another question")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    finished(other)
+
+
+def test_two_tabs_show_the_same(page: Page, server: Serving, job: str, context: BrowserContext):
+    chat = opened(page, server, job, who="base")
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_label("Message")).to_be_visible()
+    ask(page, "Hello")
+    finished(page)
+
+    expect(answers(other, "Base")).to_be_visible()
+    assert answers(other, "Base").inner_text() == answers(page, "Base").inner_text()
+    page.get_by_role("button", name="Rename").first.click()
+    page.get_by_label("Name", exact=True).fill("さむらい")
+    page.get_by_label("Name", exact=True).press("Enter")
+    expect(other.get_by_role("heading", level=1)).to_have_text("さむらい")
+    page.get_by_role("link", name="New conversation").click()
+    other.get_by_role("button", name="Delete “さむらい”").click()
+    other.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(other).to_have_url(re.compile("/chat/$"))
+    expect(page.get_by_role("link", name="さむらい")).to_have_count(0)
+    other.goto(f"{origin(server)}/chat/?id={chat}")
+    expect(other.get_by_role("alert").first).to_contain_text("There is no chat")
+
+
+def test_the_system_prompt_and_the_way_answers_are_drawn_are_kept(page: Page, server: Serving, job: str):
+    chat = opened(page, server, job)
+    page.get_by_role("button", name="How answers are drawn").click()
+    page.get_by_label("Temperature").fill("1.5")
+    page.get_by_label("Seed", exact=True).fill("４２")
+    page.get_by_label("System prompt").fill("Be brief.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="How answers are drawn")).to_be_focused()
+
+    page.reload()
+    expect(page.get_by_text("Be brief.")).to_be_visible()
+    ask(page, "Hello")
+    finished(page)
+    answered = turns_of(page, server, chat)[1:]
+    assert [(turn["temperature"], turn["seed"]) for turn in answered] == [(1.5, 42)] * 2
+    page.get_by_role("button", name="How answers are drawn").click()
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_conversations_can_be_read_by_all(chromium: Browser, server: Serving, job: str, language: str, theme: str):
+    with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
+        watched = Watched(context.new_page(), origin(server))
+        page = watched.page
+        page.goto(f"{watched.origin}/#token={server.token}")
+        chat = by_api(page, server, "POST", "", job_id=job, system="Be brief.").json()["id"]
+        by_api(page, server, "POST", f"/{chat}/messages", content="<b>1</b>", max_tokens=4, compare=True)
+        for query in ("", f"?job={job}", "?model=sample:smollm2-135m", f"?id={chat}"):
+            page.goto(f"{watched.origin}/chat/{query}")
+            settled(page)
+            for width in (360, 1280):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert violations(page) == []
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("button", name=re.compile("How answers|答え方")).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        settled(page)
+        assert violations(page) == []
+        assert watched.complaints == []

@@ -7,17 +7,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.api.server import PATIENCE, Serving, serving
-from tests.web.axe import violations
+from tests.web.axe import settled, violations
 from tests.web.conftest import Watched
 
 WORDS = {"ja": {"/": "ホーム", "/settings/": "設定"}, "en": {"/": "Home", "/settings/": "Settings"}}
 WIDTHS = (360, 1280)
-
-
-def settled(page: Page) -> None:
-    """Everything that is loaded is there, and nothing moves any more."""
-    expect(page.locator(".animate-pulse")).to_have_count(0)
-    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -26,15 +26,21 @@ export function Composer({ text, onChange, onSend, onStop, busy, sided, onOption
   const t = useTranslations("chat.composer");
   const box = useRef<HTMLTextAreaElement>(null);
   const ready = text.trim() !== "" && !onStop && !busy;
+  const write = () => {
+    // with a keyboard at hand one writes on at once; on a phone its keyboard would cover the page
+    if (window.matchMedia("(pointer: fine)").matches) box.current?.focus({ preventScroll: true });
+  };
   const send = () => ready && onSend(text.trim());
   const submit = (event: FormEvent) => {
     event.preventDefault();
     send();
+    write();
   };
-  useEffect(() => {
-    // with a keyboard at hand one writes at once; on a phone its keyboard would cover the page
-    if (window.matchMedia("(pointer: fine)").matches) box.current?.focus({ preventScroll: true });
-  }, []);
+  const stop = () => {
+    onStop?.();
+    write();
+  };
+  useEffect(write, []);
   return (
     <form onSubmit={submit} className="rounded-2xl border border-line-strong/60 bg-surface shadow-float focus-within:border-accent">
       <textarea
@@ -55,11 +61,12 @@ export function Composer({ text, onChange, onSend, onStop, busy, sided, onOption
           {t("keys")}
         </span>
         {onStop ? (
-          <Button variant="primary" size="icon" onClick={onStop} aria-label={t("stop")} title={t("stop")} className="max-lg:ml-auto">
+          // another element than the one that sends: it would become that one in the middle of the click
+          <Button key="stop" variant="primary" size="icon" onClick={stop} aria-label={t("stop")} title={t("stop")} className="max-lg:ml-auto">
             <SquareIcon aria-hidden fill="currentColor" />
           </Button>
         ) : (
-          <Button type="submit" variant="primary" size="icon" busy={busy} disabled={!ready} aria-label={t("send")} title={t("send")} className="max-lg:ml-auto">
+          <Button key="send" type="submit" variant="primary" size="icon" busy={busy} disabled={!ready} aria-label={t("send")} title={t("send")} className="max-lg:ml-auto">
             <ArrowUpIcon aria-hidden />
           </Button>
         )}
@@ -86,8 +93,9 @@ function OptionsButton({ onClick }: { onClick: () => void }) {
   const format = useFormat();
   const temperature = useOptions((options) => options.temperature);
   return (
-    <Button variant="ghost" onClick={onClick} aria-label={t("options")} className="px-3">
+    <Button variant="ghost" onClick={onClick} className="px-3">
       <SlidersHorizontalIcon aria-hidden />
+      <span className="sr-only">{t("options")}</span>
       <span className="text-xs">{t("temperature", { value: format.number(temperature) })}</span>
     </Button>
   );

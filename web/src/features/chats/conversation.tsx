@@ -2,24 +2,30 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useTranslations } from "use-intl";
-import { QueryStates } from "@/components/states";
+import { ErrorNote } from "@/components/states";
+import { ButtonLink } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { ask, stop, useAnswering } from "@/features/chats/answering";
 import { chatQuery } from "@/features/chats/queries";
 import { Talk } from "@/features/chats/talk";
 import { api, type Schemas } from "@/lib/api";
+import { Failure } from "@/lib/failure";
 
 /** A conversation that the server keeps. */
 export function Conversation({ id }: { id: string }) {
   const t = useTranslations("chat");
-  const query = useQuery(chatQuery(id));
-  if (query.data) return <Kept chat={query.data} />;
+  const { data, error, refetch } = useQuery(chatQuery(id));
+  const gone = error instanceof Failure && error.status === 404;
+  if (data && !gone) return <Kept chat={data} />;
   return (
-    <div className="mx-auto flex w-full max-w-4xl flex-col gap-4 px-4 py-4 md:px-8">
+    <div className="mx-auto flex w-full max-w-4xl flex-col gap-6 px-4 py-4 md:px-8">
       <h1 className="sr-only">{t("title")}</h1>
-      <QueryStates query={query} loading={<Skeletons />}>
-        {() => null}
-      </QueryStates>
+      {error ? <ErrorNote error={error} onRetry={gone ? undefined : () => void refetch()} /> : <Skeletons />}
+      {gone && (
+        <ButtonLink href="/chat/" className="self-start">
+          {t("new")}
+        </ButtonLink>
+      )}
     </div>
   );
 }
