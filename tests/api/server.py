@@ -35,10 +35,12 @@ class Serving:
     token: str
 
     @contextmanager
-    def ask(self, path: str, method: str = "GET", **headers: str) -> Iterator[http.client.HTTPResponse]:
+    def ask(
+        self, path: str, method: str = "GET", body: str | None = None, **headers: str
+    ) -> Iterator[http.client.HTTPResponse]:
         """One request with the token; its answer while the block lasts."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
-            connection.request(method, path, headers={"authorization": f"Bearer {self.token}", **headers})
+            connection.request(method, path, body, {"authorization": f"Bearer {self.token}", **headers})
             with connection.getresponse() as answer:
                 yield answer
 

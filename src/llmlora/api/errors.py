@@ -1,5 +1,6 @@
 """Every error as one JSON shape, `{"error": {code, message, hint, fields}}`, in the reader's language."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,6 +16,7 @@ from llmlora.errors import (
     DatasetInUse,
     DataUnreadable,
     DiskFull,
+    InvalidRecipe,
     JobConflict,
     LlmloraError,
     ModelNotFound,
@@ -23,6 +25,7 @@ from llmlora.errors import (
     StoreUnusable,
     TooLarge,
 )
+from llmlora.recipe import Recipe
 from llmlora.store.database import says_disk_full
 from llmlora.text.catalogue import Language, catalogue, say
 
@@ -63,9 +66,12 @@ class ErrorBody(BaseModel):
 
 def problem(error: LlmloraError, language: Language) -> Problem:
     """An error of ours in the reader's language."""
-    lacking = isinstance(error, DataUnreadable) and error.problem.key == "unreadable.no_known_columns"
     message = error.message(language)
-    fields = [Field(field="map", problem=message)] if lacking else []
+    fields = []
+    if isinstance(error, DataUnreadable) and error.problem.key == "unreadable.no_known_columns":
+        fields = [Field(field="map", problem=message)]
+    if isinstance(error, InvalidRecipe):
+        fields = _recipe_fields(error.problems)
     return Problem(code=error.code, message=message, hint=error.hint(language), fields=fields)
 
 
@@ -122,6 +128,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def unforeseen(request: Request, _: Exception) -> JSONResponse:
         return plain_response(500, "unforeseen", language_of(request))
+
+
+def _recipe_fields(problems: Sequence[str]) -> list[Field]:
+    """Those that begin with the name of an option."""
+    told = [problem.partition(": ") for problem in problems]
+    return [Field(field=f"recipe.{name}", problem=text) for name, _, text in told if name in Recipe.model_fields]
 
 
 def _field(detail: Any, language: Language) -> Field:

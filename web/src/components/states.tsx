@@ -44,9 +44,9 @@ export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => 
   const t = useTranslations("common");
   const { message, hint } = useFailureWords(error);
   return (
-    <div role="alert" className="flex items-start gap-3 rounded-xl bg-bad-soft p-4 text-sm">
+    <div role="alert" className="flex flex-wrap items-start gap-3 rounded-xl bg-bad-soft p-4 text-sm">
       <CircleAlertIcon aria-hidden className="mt-1 size-4 shrink-0 text-bad" />
-      <div className="min-w-0 flex-1">
+      <div className="min-w-0 flex-1 basis-48">
         <p className="font-medium text-bad">{message}</p>
         <Prose className="text-text">{hint}</Prose>
       </div>

@@ -15,6 +15,8 @@ export function makeFormat(locale: Locale) {
     number,
     /** 4 significant digits, as losses and rates need them. */
     figure: (value: number) => number(value, { maximumSignificantDigits: 4 }),
+    /** 135M: a size one compares by. */
+    compact: (value: number) => number(value, { notation: "compact", maximumFractionDigits: 1 }),
     percent: (share: number, digits = 0) => number(share, { style: "percent", maximumFractionDigits: digits }),
     bytes(value: number): string {
       const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), UNITS.length - 1);

@@ -1,25 +1,25 @@
 "use client";
 
-import { usePathname, useRouter, useSearchParams } from "next/navigation";
+import { useSearchParams } from "next/navigation";
 import { useCallback } from "react";
+
+type Value = string | null;
 
 /**
  * A value in the address, `?name=value`: it survives a reload and can be sent to someone. The page that uses it is inside a
  * `Suspense`, because the exported file knows no address.
  */
-export function useParam(name: string): [string | null, (value: string | null) => void] {
-  const router = useRouter();
-  const path = usePathname();
+export function useParam(name: string): [Value, (value: Value | ((now: Value) => Value)) => void] {
   const params = useSearchParams();
   const set = useCallback(
-    (value: string | null) => {
-      const changed = new URLSearchParams(window.location.search);
-      if (value === null) changed.delete(name);
-      else changed.set(name, value);
-      const query = changed.toString();
-      router.replace(query ? `${path}?${query}` : path, { scroll: false });
+    (value: Value | ((now: Value) => Value)) => {
+      const address = new URL(window.location.href);
+      const next = typeof value === "function" ? value(address.searchParams.get(name)) : value;
+      if (next === null) address.searchParams.delete(name);
+      else address.searchParams.set(name, next);
+      window.history.replaceState(null, "", address); // Next follows it, at once and without asking the server
     },
-    [name, path, router],
+    [name],
   );
   return [params.get(name), set];
 }

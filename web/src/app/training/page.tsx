@@ -1,21 +1,20 @@
 "use client";
 
-import { Suspense } from "react";
-import { useTranslations } from "use-intl";
-import { Page } from "@/components/page";
-import { JobPage } from "@/features/job/job-page";
+import { lazy, Suspense } from "react";
+import { JobList } from "@/features/jobs/job-list";
 import { useParam } from "@/lib/use-param";
+
+const JobPage = lazy(() => import("@/features/job/job-page").then((module) => ({ default: module.JobPage })));
 
 export default function TrainingPage() {
   return (
     <Suspense>
-      <JobOrList />
+      <ListOrJob />
     </Suspense>
   );
 }
 
-function JobOrList() {
-  const t = useTranslations("training");
+function ListOrJob() {
   const [id] = useParam("id");
-  return id ? <JobPage id={id} /> : <Page title={t("title")} lead={t("lead")} />;
+  return id ? <JobPage key={id} id={id} /> : <JobList />;
 }

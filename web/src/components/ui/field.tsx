@@ -20,7 +20,7 @@ export function Field({ label, help, range, error, className, children }: Props)
     <Base.Root invalid={Boolean(error)} className={cn("flex flex-col gap-1.5", className)}>
       <div className="flex items-baseline justify-between gap-3">
         <Base.Label className="text-sm font-medium">{label}</Base.Label>
-        {range && <span className="text-xs text-muted">{range}</span>}
+        {range && <span className="shrink-0 text-xs whitespace-nowrap text-muted">{range}</span>}
       </div>
       {children}
       {help && <Base.Description className="text-xs leading-relaxed text-muted">{help}</Base.Description>}

@@ -9,7 +9,8 @@ import { cn } from "@/lib/cn";
 interface Props<Value extends string> {
   value: Value | null;
   onChange: (value: Value) => void;
-  options: { value: Value; label: ReactNode; disabled?: boolean }[];
+  /** `note`: what helps to choose, below the label; of one that cannot be chosen, why. */
+  options: { value: Value; label: ReactNode; note?: ReactNode; disabled?: boolean }[];
   placeholder?: string;
   disabled?: boolean;
   className?: string;
@@ -42,7 +43,10 @@ export function Select<Value extends string>({ value, onChange, options, placeho
                 disabled={option.disabled}
                 className="flex min-h-8 items-center justify-between gap-3 rounded-lg px-3 py-1 outline-none data-disabled:text-muted data-highlighted:bg-sunken"
               >
-                <Base.ItemText>{option.label}</Base.ItemText>
+                <span className="min-w-0">
+                  <Base.ItemText>{option.label}</Base.ItemText>
+                  {option.note && <span className="block max-w-96 text-xs text-muted">{option.note}</span>}
+                </span>
                 <Base.ItemIndicator>
                   <CheckIcon className="size-4 text-accent" aria-hidden />
                 </Base.ItemIndicator>

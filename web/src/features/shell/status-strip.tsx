@@ -14,7 +14,7 @@ export function StatusStrip() {
   useRefresh("jobs", systemQuery.queryKey);
   const running = data?.running[0];
   return (
-    <div className="sticky top-0 z-20 flex h-14 items-center justify-between gap-4 border-b border-line bg-bg px-4 md:px-8">
+    <header className="sticky top-0 z-20 flex h-14 items-center justify-between gap-4 border-b border-line bg-bg px-4 md:px-8">
       <div className="flex min-w-0 flex-1 items-center gap-3">
         <span className="md:hidden">
           <Mark />
@@ -22,7 +22,7 @@ export function StatusStrip() {
         {running && <RunningJob key={running.id} job={running} others={(data?.running.length ?? 1) - 1} />}
       </div>
       <ConnectionState />
-    </div>
+    </header>
   );
 }
 
