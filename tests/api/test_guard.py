@@ -323,6 +323,6 @@ def test_every_route_of_a_file_is_known_to_the_door(app):
         if isinstance(route, APIRoute) and "application/octet-stream" in str(route.openapi_extra)
     ]
 
-    assert len(files) == 2
+    assert len(files) == 3
     for path in files:
         assert guard.UPLOAD.fullmatch(path.replace("{dataset_id}", "abc")), path

@@ -23,7 +23,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::\d{1,5})?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({("POST", "/api/session")})  # beside GET and HEAD of what is not below /api: pages and /healthz
-UPLOAD = re.compile(r"/api/datasets/(?:upload|[a-z0-9]{1,32}/file)")  # bodies that may be large, counted by the route
+# bodies that may be large, counted by the route
+UPLOAD = re.compile(r"/api/datasets/(?:upload|columns|[a-z0-9]{1,32}/file)")
 MAX_BODY_BYTES = 2**20
 # what a form of any website can send without being asked
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
