@@ -113,7 +113,7 @@ def main() -> None:
         page = browser.new_page(locale="en", viewport={"width": 1280, "height": 800})
         origin = f"http://{server.name}:{server.port}"
         page.goto(f"{origin}/#token={server.token}")
-        page.get_by_role("heading", level=1).wait_for()
+        page.get_by_text("Connected", exact=True).wait_for(state="attached")
         good = measure(page, f"{origin}/training/?id={job_id}", database, job_id, arguments.steps, arguments.seconds)
         browser.close()
         database.close()

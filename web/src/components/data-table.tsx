@@ -23,7 +23,7 @@ export function DataTable<Row>({ caption, columns, rows, rowKey }: Props<Row>) {
   const place = ({ numeric, wideOnly }: Column<Row>) =>
     cn("px-4 py-3 text-left align-middle", numeric && "text-right", wideOnly && "max-md:hidden");
   return (
-    <div className="overflow-x-auto rounded-2xl border border-line bg-surface">
+    <div role="region" aria-label={caption} tabIndex={0} className="overflow-x-auto rounded-2xl border border-line bg-surface">
       <table className="w-full text-sm">
         <caption className="sr-only">{caption}</caption>
         <thead>

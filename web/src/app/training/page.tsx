@@ -1,10 +1,11 @@
 "use client";
 
-import { lazy, Suspense } from "react";
+import dynamic from "next/dynamic";
+import { Suspense } from "react";
 import { JobList } from "@/features/jobs/job-list";
 import { useParam } from "@/lib/use-param";
 
-const JobPage = lazy(() => import("@/features/job/job-page").then((module) => ({ default: module.JobPage })));
+const JobPage = dynamic(() => import("@/features/job/job-page").then((loaded) => loaded.JobPage)); // the list is light
 
 export default function TrainingPage() {
   return (

@@ -1,6 +1,7 @@
 "use client";
 
 import { usePrefetchQuery, useQuery } from "@tanstack/react-query";
+import dynamic from "next/dynamic";
 import { useTranslations } from "use-intl";
 import { Actions } from "@/features/job/actions";
 import { ChartPanel } from "@/features/job/chart-panel";
@@ -8,7 +9,6 @@ import { Lead } from "@/features/job/lead";
 import { Milestones } from "@/features/job/milestones";
 import { Now } from "@/features/job/now";
 import { jobQuery, metricsQuery, type Job } from "@/features/job/queries";
-import { Recipe } from "@/features/job/recipe";
 import { Records } from "@/features/job/records";
 import { Results } from "@/features/job/results";
 import { Samples } from "@/features/job/samples";
@@ -23,6 +23,10 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { Tabs } from "@/components/ui/tabs";
 import { useParam } from "@/lib/use-param";
 
+/** It brings the long lists of choices along: loaded when it is looked at. */
+const Recipe = dynamic(() => import("@/features/job/recipe").then((loaded) => loaded.Recipe), {
+  loading: () => <Skeleton className="h-180 rounded-2xl" />,
+});
 const TABS = ["curves", "samples", "data", "recipe", "records", "results"] as const;
 
 /** One job: how it goes, what it was asked, what came out. */

@@ -57,14 +57,16 @@ function Downloads({ job }: { job: Job }) {
         {(artefacts) => (
           <ul className="grid gap-3 md:grid-cols-3">
             {artefacts.map((artefact) => (
-              <Card key={artefact.name} className="flex flex-col gap-3">
-                <File artefact={artefact} />
-                {artefact.name === "merged.gguf" ? (
-                  <Merged job={job} made={artefact.bytes !== null} />
-                ) : (
-                  <Download job={job} name={artefact.name} />
-                )}
-              </Card>
+              <li key={artefact.name} className="grid">
+                <Card className="flex flex-col gap-3">
+                  <File artefact={artefact} />
+                  {artefact.name === "merged.gguf" ? (
+                    <Merged job={job} made={artefact.bytes !== null} />
+                  ) : (
+                    <Download job={job} name={artefact.name} />
+                  )}
+                </Card>
+              </li>
             ))}
           </ul>
         )}

@@ -55,7 +55,7 @@ function Strip({ prompt, answers }: { prompt: string; answers: Sample[] }) {
   const format = useFormat();
   return (
     <Card className="flex flex-col gap-3 px-0">
-      <h3 className="px-5 text-sm font-medium whitespace-pre-wrap">{prompt}</h3>
+      <h2 className="px-5 text-sm font-medium whitespace-pre-wrap">{prompt}</h2>
       <ol tabIndex={0} aria-label={prompt} className="flex snap-x scroll-px-5 gap-3 overflow-x-auto px-5 pb-1 -outline-offset-2">
         {answers.map(({ step, answer }, at) => (
           <li key={`${step} ${at}`} className="flex w-64 shrink-0 snap-start flex-col gap-1 rounded-xl bg-sunken p-3">

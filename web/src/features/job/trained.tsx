@@ -60,11 +60,11 @@ function TokenRow({ row }: { row: Row }) {
   const learned = row.trained.filter(Boolean).length;
   return (
     <Card className="flex flex-col gap-2 p-4">
-      <h3 className="flex flex-wrap items-center gap-x-3 text-xs text-muted">
+      <h2 className="flex flex-wrap items-center gap-x-3 text-xs text-muted">
         <span className="font-medium text-text">{t("row", { row: row.row })}</span>
         {t("tokens", { count: format.number(row.ids.length), learned: format.number(learned) })}
         {row.length > row.ids.length && <Badge tone="warn">{t("truncated")}</Badge>}
-      </h3>
+      </h2>
       <p className="max-h-72 overflow-y-auto font-mono text-[0.8125rem] leading-7 whitespace-pre-wrap" tabIndex={0}>
         {row.pieces.map((piece, at) => {
           const Token = row.trained[at] ? "mark" : "span";
