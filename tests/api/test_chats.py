@@ -251,6 +251,16 @@ def test_an_adapter_is_not_put_on_other_bytes(client, here):
     assert answer.json()["error"]["code"] == "adapter_mismatch"
 
 
+def test_saying_nothing_is_an_answer_too(client, tmp_path, monkeypatch):
+    chat = tiny_chat(client, tmp_path)
+    monkeypatch.setattr("llmlora.chat.session.Session.ask", lambda *_, **__: (piece for piece in ()))
+
+    (_, done) = say(client, chat, "Hello")[-1]
+
+    assert [(answer["text"], answer["whole"]) for answer in done["answers"]] == [("", True)]
+    assert [turn["content"] for turn in client.get(f"/api/chats/{chat}").json()["turns"]] == ["Hello", ""]
+
+
 def test_an_engine_that_fails_is_told_as_an_event_and_replaced(client, tmp_path, monkeypatch):
     chat = tiny_chat(client, tmp_path)
     with monkeypatch.context() as patch:

@@ -84,7 +84,14 @@ def test_a_job_is_followed_from_its_first_step_to_its_results(watched: Watched, 
     api, page = f"{watched.origin}/api", watched.page
     rows = [{"instruction": f"What is {n}?", "output": f"It is {n}."} for n in range(12)]
     dataset = page.request.post(f"{api}/datasets", data={"name": "rows", "rows": rows}, **ask).json()
-    recipe = {"model": f"gguf:{home}/tiny.gguf", "rank": 4, "steps": 6, "eval_every": 3, "save_every": 3, "max_length": 64}
+    recipe = {
+        "model": f"gguf:{home}/tiny.gguf",
+        "rank": 4,
+        "steps": 6,
+        "eval_every": 3,
+        "save_every": 3,
+        "max_length": 64,
+    }
     recipe |= {"eval_split": 0.2, "sample_prompts": ["What is 7?"]}
     asked = {"name": "tiny", "dataset_id": dataset["id"], "recipe": recipe}
     job = page.request.post(f"{api}/training/jobs", data=asked, **ask).json()

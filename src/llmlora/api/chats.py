@@ -123,10 +123,13 @@ class Token(BaseModel):
 
 
 class Answer(BaseModel):
+    """What one side said; `whole` unless it was stopped."""
+
     side: Side
     text: str
     seconds: float
     tokens: int
+    whole: bool = False
 
 
 class Done(BaseModel):
@@ -217,6 +220,7 @@ async def _answer(
                 async with aclosing(_pieces(session, known, asked, one)) as pieces:
                     async for piece in pieces:
                         yield event("token", Token(side=side, text=piece))
+                one.whole = True
     except LlmloraError as error:
         failure = Problem(code=error.code, message=error.message(reader), hint=error.hint(reader))
     finally:
@@ -269,7 +273,7 @@ def _sides(adapter: Path | None, asked: MessageRequest) -> tuple[Side, ...]:
 
 def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer], engine: str) -> None:
     """Keep a question with what was said to it; one that nobody answered can be asked again."""
-    said = [_turn(asked, one, engine) for one in answers if one.text]
+    said = [_turn(asked, one, engine) for one in answers if one.text or one.whole]
     if not said:
         return
     with here.database.writing() as connection:

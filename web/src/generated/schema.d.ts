@@ -902,7 +902,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** Answer */
+        /**
+         * Answer
+         * @description What one side said; `whole` unless it was stopped.
+         */
         Answer: {
             /**
              * Side
@@ -915,6 +918,11 @@ export interface components {
             seconds: number;
             /** Tokens */
             tokens: number;
+            /**
+             * Whole
+             * @default false
+             */
+            whole?: boolean;
         };
         /**
          * ArtefactBody

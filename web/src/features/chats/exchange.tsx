@@ -62,6 +62,8 @@ function AnswerView({ answer: { side, text, facts }, sided, state, outlook, onAg
       {sided && <Badge tone={side === "tuned" ? "accent" : "neutral"} className="self-start">{t(side)}</Badge>}
       {text ? (
         <AnswerText text={text} writing={state === "writing"} />
+      ) : facts ? (
+        <p className="text-sm text-muted">{t("nothing")}</p>
       ) : (
         <p className={cn("text-sm text-muted", state === "first" && "animate-pulse")}>
           {state === "later" ? t("later") : t(`outlook.${outlook ?? "ready"}`)}
@@ -71,7 +73,7 @@ function AnswerView({ answer: { side, text, facts }, sided, state, outlook, onAg
         {facts && <AnswerFacts facts={facts} />}
         {facts && (
           <span className="-mr-2 -mb-1.5 flex">
-            <Copy text={text} />
+            {text && <Copy text={text} />}
             {onAgain && (
               <Button variant="ghost" size="icon" className="size-8" onClick={onAgain} aria-label={t("again")} title={t("again")}>
                 <RefreshCwIcon aria-hidden />
