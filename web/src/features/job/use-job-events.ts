@@ -23,7 +23,6 @@ const STALE: { [Kind in LiveEvent["kind"]]?: Kept[] } = {
   sampled: [samplesQuery],
   saved: [jobQuery, checkpointsQuery],
   rewound: ALL,
-  deleted: [jobQuery],
 };
 
 /** Keeps what is loaded of a job true; its curves keep themselves. */
@@ -34,7 +33,10 @@ export function useJobEvents(job: Job): void {
   };
   useTopic(`job:${job.id}`, {
     after: job.progress.seq,
-    onEvent: (event) => reload(STALE[event.kind] ?? []),
+    onEvent: (event) => {
+      if (event.kind === "deleted") void client.resetQueries({ queryKey: jobQuery(job.id).queryKey, exact: true });
+      else reload(STALE[event.kind] ?? []);
+    },
     onReset: () => reload(ALL),
   });
 }
