@@ -15,6 +15,7 @@ from tests.web.axe import settled, violations
 from tests.web.conftest import Watched
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+OTHERS = (("ja", "dark"), ("en", "light"))
 FAR = {"name": "far:8b", "size": 4_200_000_000}
 
 
@@ -155,8 +156,10 @@ def test_without_ollama_it_is_said_how_to_mend_that(page: Page, server: Serving,
     expect(page.get_by_label("Name of the model")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize(
+    ("language", "theme"),
+    [("ja", "light"), ("en", "dark"), *(pytest.param(*pair, marks=pytest.mark.trip) for pair in OTHERS)],
+)
 def test_models_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
     with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
         watched = Watched(context.new_page(), f"http://{server.name}:{server.port}")

@@ -20,7 +20,7 @@ api.use({
   onError: ({ error }) => (error instanceof DOMException ? error : Failure.unreachable()),
 });
 
-/** What every request of ours says; for those that must be sent by hand (uploads with progress, streams of an answer). */
+/** What every request of ours says; for those that must be sent by hand (uploads with progress). */
 export function ownHeaders(): Record<string, string> {
   return { "accept-language": currentLocale(), "x-llmlora": "1" };
 }

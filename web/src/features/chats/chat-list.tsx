@@ -66,7 +66,12 @@ function ChatRow({ chat, onRename, onDelete }: { chat: Summary; onRename: () => 
           {format.ago(chat.updated_at)} · {chat.model}
         </p>
       </div>
-      <span className="relative flex lg:opacity-0 lg:group-focus-within:opacity-100 lg:group-hover:opacity-100">
+      <span
+        className={cn(
+          "relative flex rounded-lg lg:absolute lg:right-1 lg:opacity-0 lg:group-focus-within:opacity-100 lg:group-hover:opacity-100",
+          here ? "bg-accent-soft" : "lg:bg-sunken",
+        )}
+      >
         <Button variant="ghost" size="icon" className="size-8" onClick={onRename} aria-label={t("rename", { name: chat.name })}>
           <PencilIcon aria-hidden />
         </Button>

@@ -29,6 +29,7 @@ export function Continue() {
   const jobs = useQuery(jobsQuery);
   const chats = useQuery(chatsQuery);
   useRefresh("jobs", jobsQuery.queryKey);
+  useRefresh("chats", chatsQuery.queryKey);
   const error = jobs.error ?? chats.error;
   const left = newest(jobs.data ?? [], chats.data ?? []);
   if (!error && left.length === 0) return null;

@@ -14,7 +14,7 @@ export interface Line {
 }
 
 const WIDTH = 1.75;
-const FAINT = "59"; // of opacity, in hexadecimal
+const FAINT = "80"; // of opacity, in hexadecimal
 const AXIS_SPACE = { x: 70, y: 34 };
 const LEAST_DRAG = 6;
 
