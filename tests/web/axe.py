@@ -3,9 +3,19 @@
 from functools import cache
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 SOURCE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+# Each language and each theme once; the other pairs are trips.
+WAYS = [
+    ("ja", "light"),
+    ("en", "dark"),
+    pytest.param("ja", "dark", marks=pytest.mark.trip),
+    pytest.param("en", "light", marks=pytest.mark.trip),
+]
 
 
 @cache

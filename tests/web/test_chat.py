@@ -16,7 +16,7 @@ from llmlora.store import chats
 from llmlora.store.database import Database
 from tests.api.server import Serving, serving
 from tests.api.trained import SMOL, trained_job
-from tests.web.axe import settled, violations
+from tests.web.axe import WAYS, settled, violations
 from tests.web.conftest import Watched
 
 
@@ -47,7 +47,6 @@ def server(built: None, home: Home, job: str) -> Iterator[Serving]:
 
 SHORT = {"who": "compare", "temperature": 0, "top_p": 0.95, "max_tokens": 16, "seed": 7}
 LONG = {"who": "base", "max_tokens": 2048}  # with this question, SmolLM2 goes round in circles until the limit
-OTHERS = (("ja", "dark"), ("en", "light"))
 STORY = "Write a very long story about a cat, with ten chapters."
 
 
@@ -214,10 +213,10 @@ def test_an_engine_that_dies_is_said_and_the_question_can_be_sent_again(page: Pa
     ]
     engine.kill()
 
-    expect(page.get_by_role("alert").first).to_contain_text("The chat engine (llama.cpp) failed")
+    expect(page.get_by_role("alert").first).to_contain_text("The chat engine failed")
     assert len(turns_of(page, server, chat)) == 2  # what it had said is kept
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("The chat engine (llama.cpp) failed")).to_have_count(0)
+    expect(page.get_by_text("The chat engine failed")).to_have_count(0)
     writing(page, "Base")
     page.get_by_role("button", name="Stop").click()
     finished(page)
@@ -297,10 +296,7 @@ def test_the_system_prompt_and_the_way_answers_are_drawn_are_kept(page: Page, se
     expect(page.get_by_label("Seed", exact=True)).to_have_value("")
 
 
-@pytest.mark.parametrize(
-    ("language", "theme"),
-    [("ja", "light"), ("en", "dark"), *(pytest.param(*pair, marks=pytest.mark.trip) for pair in OTHERS)],
-)
+@pytest.mark.parametrize(("language", "theme"), WAYS)
 def test_conversations_can_be_read_by_all(chromium: Browser, server: Serving, job: str, language: str, theme: str):
     with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
         watched = Watched(context.new_page(), origin(server))

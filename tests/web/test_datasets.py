@@ -10,7 +10,7 @@ from playwright.sync_api import APIResponse, Browser, Locator, Page, expect
 
 from llmlora.paths import Home
 from tests.api.server import Serving, serving
-from tests.web.axe import violations
+from tests.web.axe import WAYS, violations
 from tests.web.conftest import Watched
 from tests.web.test_frame import WIDTHS, settled
 
@@ -277,15 +277,7 @@ def test_what_happens_to_it_elsewhere_shows(watched: Watched):
 VIEWS = ("", "&tab=rows", "&tab=tokens", "&tab=columns")
 
 
-@pytest.mark.parametrize(
-    ("language", "theme"),
-    [
-        ("ja", "light"),
-        ("en", "dark"),
-        pytest.param("ja", "dark", marks=pytest.mark.trip),
-        pytest.param("en", "light", marks=pytest.mark.trip),
-    ],
-)
+@pytest.mark.parametrize(("language", "theme"), WAYS)
 def test_pages_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
     origin = f"http://{server.name}:{server.port}"
     with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:

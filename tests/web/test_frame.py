@@ -7,15 +7,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.api.server import PATIENCE, Serving, serving
-from tests.web.axe import settled, violations
+from tests.web.axe import WAYS, settled, violations
 from tests.web.conftest import Watched
 
 WORDS = {"ja": {"/": "ホーム", "/settings/": "設定"}, "en": {"/": "Home", "/settings/": "Settings"}}
 WIDTHS = (360, 1280)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize(("language", "theme"), WAYS)
 def test_pages_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
     origin = f"http://{server.name}:{server.port}"
     with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:

@@ -11,11 +11,10 @@ from tests.api.server import Serving, serving
 from tests.ollama.stand_in import StandIn, ollama_server
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
-from tests.web.axe import settled, violations
+from tests.web.axe import WAYS, settled, violations
 from tests.web.conftest import Watched
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-OTHERS = (("ja", "dark"), ("en", "light"))
 FAR = {"name": "far:8b", "size": 4_200_000_000}
 
 
@@ -156,10 +155,7 @@ def test_without_ollama_it_is_said_how_to_mend_that(page: Page, server: Serving,
     expect(page.get_by_label("Name of the model")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("language", "theme"),
-    [("ja", "light"), ("en", "dark"), *(pytest.param(*pair, marks=pytest.mark.trip) for pair in OTHERS)],
-)
+@pytest.mark.parametrize(("language", "theme"), WAYS)
 def test_models_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
     with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
         watched = Watched(context.new_page(), f"http://{server.name}:{server.port}")

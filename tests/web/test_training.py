@@ -13,7 +13,7 @@ from llmlora.errors import NotEnoughMemory
 from tests.api.server import Serving, serving, until
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
-from tests.web.axe import violations
+from tests.web.axe import WAYS, violations
 from tests.web.conftest import Watched
 from tests.web.test_frame import WIDTHS, settled
 
@@ -229,8 +229,7 @@ def test_jobs_are_filtered_chosen_and_steered(page: Page, jobs: Jobs, server: Se
     jobs.steer(long, "cancel")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize(("language", "theme"), WAYS)
 def test_all_can_read_the_pages(chromium: Browser, server: Serving, jobs: Jobs, language: str, theme: str):
     if not jobs.named("read"):
         jobs.start("read", steps=2)

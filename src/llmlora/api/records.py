@@ -153,7 +153,7 @@ def list_job_tokens(here: Here, job_id: Id, offset: Offset = 0, limit: Limit = 5
     if not Path(data).is_file():
         raise NotFound("dataset", one.dataset_id or "")
     facts = {"model": recipe.model, "max_length": recipe.max_length, "offset": offset, "limit": limit}
-    return TokensPage(**here.inspection.ask("tokens", data=data, mapping=recipe.mapping, **facts))
+    return TokensPage(**here.inspection.ask("tokens", data=data, mapping=recipe.mapping, row=None, **facts))
 
 
 @router.get("/log")

@@ -24,11 +24,11 @@ export function Providers({ children }: { children: ReactNode }) {
   });
   useDocument(locale);
   useEffect(() => live.followVisibility(), [live]);
-  useEffect(
-    // the server speaks the reader's language too: load its words anew
-    () => usePreferences.subscribe((now, before) => void (now.locale !== before.locale && client.invalidateQueries())),
-    [client],
-  );
+  useEffect(() => {
+    // the server speaks the reader's language too: load its words anew, also those that are under way
+    const anew = () => void client.cancelQueries().then(() => client.invalidateQueries());
+    return usePreferences.subscribe((now, before) => void (now.locale !== before.locale && anew()));
+  }, [client]);
   return (
     <IntlProvider locale={locale} messages={MESSAGES[locale]} timeZone={TIME_ZONE}>
       <QueryClientProvider client={client}>
