@@ -14,7 +14,7 @@ from llmlora.paths import Home
 from llmlora.settings import read_settings
 from llmlora.store import chats
 from llmlora.store.database import Database
-from tests.api.server import Serving, serving
+from tests.api.server import Serving, serving, until
 from tests.api.trained import SMOL, trained_job
 from tests.web.axe import WAYS, settled, violations
 from tests.web.conftest import Watched
@@ -99,6 +99,7 @@ def finished(page: Page) -> None:
 
 def test_from_home_to_both_answers_and_back_after_a_reload(page: Page, server: Serving, context: BrowserContext):
     with_options(page)
+    page.reload()
     page.get_by_role("link", name="Talk to it").click()
     page.get_by_role("link", name="my job").click()
     page.get_by_role("button", name="<img src=x").click()
@@ -185,19 +186,25 @@ def test_the_reader_is_left_where_they_read(page: Page, server: Serving, job: st
     page.set_viewport_size({"width": 360, "height": 480})
     ask(page, f"{STORY}\n" * 12)
     writing(page, "Base", 40)
-    end = "Math.round(scrollY + innerHeight) >= document.documentElement.scrollHeight - 2"
-    grown = "length => document.querySelector('article').innerText.length > length + 20"
-    page.wait_for_function(end)
+
+    def at_end() -> bool:
+        return page.evaluate("Math.round(scrollY + innerHeight) >= document.documentElement.scrollHeight - 2")
+
+    def grown() -> None:
+        length = len(answers(page, "Base").inner_text())
+        until(lambda: len(answers(page, "Base").inner_text()) > length + 20)
+
+    until(at_end)
     page.mouse.move(180, 200)
     page.mouse.wheel(0, -200)
     expect(page.get_by_role("button", name="Latest")).to_be_visible()
     place = page.evaluate("scrollY")
-    page.wait_for_function(grown, arg=len(answers(page, "Base").inner_text()))
+    grown()
     assert page.evaluate("scrollY") == place
 
     page.get_by_role("button", name="Latest").click()
-    page.wait_for_function(grown, arg=len(answers(page, "Base").inner_text()))
-    page.wait_for_function(end)
+    grown()
+    until(at_end)
     page.get_by_role("button", name="Stop").click()
     finished(page)
 
