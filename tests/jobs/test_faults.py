@@ -27,7 +27,7 @@ from tests.postgres_server import start as start_postgres
 from tests.small_run import small_recipe
 
 PATIENCE = 120.0
-STEPS = 96
+STEPS = 400
 PROMPT = Terms(retry=0.01)
 CHANCE = random.Random(20261124)
 
@@ -45,7 +45,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 def submit(database: Database, directory: Path, **values) -> Job:
-    recipe = small_recipe(directory, **{"steps": STEPS, "save_every": 3, "eval_every": 6, **values})
+    recipe = small_recipe(directory, **{"steps": STEPS, "save_every": 10, "eval_every": 40, **values})
     return jobs.submit(database, Request("train", "a job", {"recipe": recipe.model_dump(mode="json")}))
 
 
@@ -81,7 +81,7 @@ def kill_often(database: Database, settings: Settings, directory: Path, kills: i
     """A job whose worker is killed at random moments, each after a new checkpoint or before the first."""
     one, runner = submit(database, directory), Runner(database, settings, PROMPT)
     for number in range(kills):
-        kill_after(database, settings, runner, one, CHANCE.randint(16 * number + 1, 16 * number + 16))
+        kill_after(database, settings, runner, one, CHANCE.randint(64 * number + 1, 64 * number + 64))
     return run_to_state(runner, one, *FINAL)
 
 
@@ -91,7 +91,7 @@ def test_rel_01_a_job_killed_at_random_ends_in_the_same_bytes(database: Database
     killed = kill_often(database, settings, tmp_path / "x", kills=5)
 
     assert (whole.state, killed.state) == ("succeeded", "succeeded")
-    assert killed.epoch > 1, "no kill came before the end"
+    assert killed.epoch > 3, "most of the kills came before the end"
     assert adapter(settings, killed) == adapter(settings, whole)
     assert told(database, killed, "step") == list(range(1, STEPS + 1))
 
