@@ -11,9 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from llmlora.api import datasets, rows
-from llmlora.store import jobs
+from llmlora.store import jobs, tables
 from tests.api.app import app_of, context_at
 
 BYTES = {"content-type": "application/octet-stream"}
@@ -264,6 +265,17 @@ def test_renaming_changes_the_name_alone(client):
 
     assert renamed["name"] == "新しい名前"
     assert renamed["sha256"] == made["sha256"]
+
+
+def test_a_report_from_before_there_were_counts_by_code_is_still_shown(client, here):
+    made = upload(client, b'{"text": "a"}\n')
+    report = {name: value for name, value in made["report"].items() if not name.endswith("_by_code")}
+    with here.database.writing() as connection:
+        connection.execute(update(tables.dataset).values(report=report))
+
+    shown = client.get(f"/api/datasets/{made['id']}").json()
+
+    assert shown["report"] == {**report, "errors_by_code": {}, "warnings_by_code": {}}
 
 
 @pytest.mark.parametrize("path", ["", "/rows", "/file", "/check", "/columns", "/tokens?model=x"])

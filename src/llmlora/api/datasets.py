@@ -68,9 +68,12 @@ class TokenCountsBody(BaseModel):
 
 
 class ReportBody(BaseModel):
-    """What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all."""
+    """What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all.
 
-    model_config = ConfigDict(extra="allow")
+    Reports that were stored before there were counts by code have none.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_serialization_defaults_required=True)
 
     format: str
     encoding: str | None  # of a text
@@ -81,10 +84,10 @@ class ReportBody(BaseModel):
     unused: dict[str, int]
     errors: list[RowProblemBody]
     errors_count: int
-    errors_by_code: dict[str, int]
+    errors_by_code: dict[str, int] = {}
     warnings: list[RowProblemBody]
     warnings_count: int
-    warnings_by_code: dict[str, int]
+    warnings_by_code: dict[str, int] = {}
     max_length: int | None
     tokens: TokenCountsBody | None
 

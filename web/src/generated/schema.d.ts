@@ -1954,6 +1954,8 @@ export interface components {
         /**
          * ReportBody
          * @description What the check found. Of many errors or warnings of a code the first are listed; the counts are those of all.
+         *
+         *     Reports that were stored before there were counts by code have none.
          */
         ReportBody: {
             /** Format */
@@ -1980,7 +1982,10 @@ export interface components {
             errors: components["schemas"]["RowProblemBody"][];
             /** Errors Count */
             errors_count: number;
-            /** Errors By Code */
+            /**
+             * Errors By Code
+             * @default {}
+             */
             errors_by_code: {
                 [key: string]: number;
             };
@@ -1988,7 +1993,10 @@ export interface components {
             warnings: components["schemas"]["RowProblemBody"][];
             /** Warnings Count */
             warnings_count: number;
-            /** Warnings By Code */
+            /**
+             * Warnings By Code
+             * @default {}
+             */
             warnings_by_code: {
                 [key: string]: number;
             };

@@ -5,6 +5,8 @@ import { useTranslations } from "use-intl";
 import { jobTokensQuery, TOKEN_ROWS, type Job } from "@/features/job/queries";
 import { Card } from "@/components/page";
 import { QueryStates } from "@/components/states";
+import { TokenLegend } from "@/components/token-legend";
+import { TokenText } from "@/components/token-text";
 import { Button } from "@/components/ui/button";
 import { Badge } from "@/components/ui/badge";
 import { Skeleton } from "@/components/ui/skeleton";
@@ -23,12 +25,8 @@ export function Trained({ job }: { job: Job }) {
   const turn = (by: number) => setRow(offset + by > 0 ? String(offset + by) : null);
   return (
     <div className="flex flex-col gap-4">
-      <p className="text-sm text-muted">
-        {t.rich("lead", {
-          learned: (words) => <mark className={LEARNED}>{words}</mark>,
-          read: (words) => <span className={READ}>{words}</span>,
-        })}
-      </p>
+      <p className="text-sm text-muted">{t("lead")}</p>
+      <TokenLegend />
       <QueryStates query={query} loading={<Skeleton className="h-120 rounded-2xl" />}>
         {({ total, rows }) => (
           <>
@@ -51,9 +49,6 @@ export function Trained({ job }: { job: Job }) {
   );
 }
 
-const READ = "rounded-sm bg-sunken px-0.5 text-muted";
-const LEARNED = "rounded-sm border-b-2 border-accent bg-accent-soft px-0.5 text-text";
-
 function TokenRow({ row }: { row: Row }) {
   const t = useTranslations("job.trained");
   const format = useFormat();
@@ -65,16 +60,7 @@ function TokenRow({ row }: { row: Row }) {
         {t("tokens", { count: format.number(row.ids.length), learned: format.number(learned) })}
         {row.length > row.ids.length && <Badge tone="warn">{t("truncated")}</Badge>}
       </h2>
-      <p className="max-h-72 overflow-y-auto font-mono text-[0.8125rem] leading-7 whitespace-pre-wrap" tabIndex={0}>
-        {row.pieces.map((piece, at) => {
-          const Token = row.trained[at] ? "mark" : "span";
-          return (
-            <Token key={at} title={String(row.ids[at])} className={`mr-px ${row.trained[at] ? LEARNED : READ}`}>
-              {piece.replaceAll("\n", "⏎\n")}
-            </Token>
-          );
-        })}
-      </p>
+      <TokenText row={row} length={row.pieces.length} />
     </Card>
   );
 }

@@ -1,12 +1,12 @@
 "use client";
 
 import { useTranslations } from "use-intl";
-import { tokenLook } from "@/features/datasets/token-look";
-import { PART } from "@/features/datasets/visible";
+import { tokenLook } from "@/components/token-look";
+import { PART } from "@/lib/visible";
 
 /** How to read it: lines and boxes say it, and not the colours alone. */
 export function TokenLegend() {
-  const t = useTranslations("datasets.legend");
+  const t = useTranslations("tokenLegend");
   const signs = [
     ["␣", t("space")],
     ["↵", t("newLine")],

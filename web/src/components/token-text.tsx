@@ -1,9 +1,9 @@
 "use client";
 
-import { Fragment, memo, useState, type KeyboardEvent, type SyntheticEvent } from "react";
+import { Fragment, memo, useId, useState, type KeyboardEvent, type SyntheticEvent } from "react";
 import { useTranslations } from "use-intl";
-import { tokenLook } from "@/features/datasets/token-look";
-import { stretches } from "@/features/datasets/visible";
+import { tokenLook } from "@/components/token-look";
+import { stretches } from "@/lib/visible";
 import type { Schemas } from "@/lib/api";
 import { useFormat } from "@/lib/use-format";
 
@@ -11,7 +11,8 @@ const MOVES: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -
 
 /** The tokens in their order; one of them is told of below, by the pointer or the arrow keys. */
 export function TokenText({ row, length }: { row: Schemas["TokensRow"]; length: number }) {
-  const t = useTranslations("datasets.tokenText");
+  const t = useTranslations("tokenText");
+  const id = useId(); // a page may show several rows
   const [at, setAt] = useState(0);
   const kept = row.pieces.slice(0, length);
   const rest = row.pieces.slice(length);
@@ -32,7 +33,7 @@ export function TokenText({ row, length }: { row: Schemas["TokensRow"]; length: 
         <div
           role="listbox"
           aria-label={t("label")}
-          aria-activedescendant={`token-${chosen}`}
+          aria-activedescendant={`${id}-${chosen}`}
           tabIndex={0}
           onKeyDown={move}
           onPointerOver={point}
@@ -42,6 +43,7 @@ export function TokenText({ row, length }: { row: Schemas["TokensRow"]; length: 
           {kept.map((piece, place) => (
             <Fragment key={place}>
               <Token
+                id={`${id}-${place}`}
                 at={place}
                 piece={piece}
                 kind={row.trained[place] ? "trained" : "masked"}
@@ -60,6 +62,7 @@ export function TokenText({ row, length }: { row: Schemas["TokensRow"]; length: 
 }
 
 interface TokenProps {
+  id: string;
   at: number;
   piece: string;
   kind: "trained" | "masked";
@@ -67,12 +70,12 @@ interface TokenProps {
   chosen: boolean;
 }
 
-const Token = memo(function Token({ at, piece, kind, special, chosen }: TokenProps) {
-  const t = useTranslations("datasets.tokenText");
+const Token = memo(function Token({ id, at, piece, kind, special, chosen }: TokenProps) {
+  const t = useTranslations("tokenText");
   return (
     <span
       role="option"
-      id={`token-${at}`}
+      id={id}
       data-at={at}
       aria-selected={chosen}
       aria-label={`${piece.trim() || t("invisible")} ${t(kind)}`}
@@ -89,7 +92,7 @@ function Visible({ text }: { text: string }) {
 
 /** What the model never sees, because the row is too long. */
 function Cut({ rest, length, more }: { rest: string[]; length: number; more: number }) {
-  const t = useTranslations("datasets.tokenText");
+  const t = useTranslations("tokenText");
   const format = useFormat();
   return (
     <>
@@ -111,7 +114,7 @@ function Cut({ rest, length, more }: { rest: string[]; length: number; more: num
 
 /** All about one token, always in the same place. */
 function Told({ row, at }: { row: Schemas["TokensRow"]; at: number }) {
-  const t = useTranslations("datasets.tokenText");
+  const t = useTranslations("tokenText");
   const format = useFormat();
   const piece = row.pieces[at] ?? "";
   const kind = row.trained[at] ? "trained" : "masked";
