@@ -14,27 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from llmlora.demo.run import demo_recipe
+from llmlora.demo.style import material
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-SIZE = {"width": 1280, "height": 800}
+PATIENCE_MS = 30_000
+SIZE = {"width": 1280, "height": 960}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--disable-gpu", "--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-QUESTIONS = ("おすすめの朝ごはんを教えてください。", "日本でいちばん高い山は何ですか？")
-RECIPE = {
-    "model": "sample:gemma3-270m",
-    "rank": 8,
-    "steps": 30,
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "batch_size": 5,
-    "gradient_accumulation": 1,
-    "max_length": 128,
-    "eval_split": 0.2,
-    "eval_every": 5,
-    "save_every": 10,
-    "sample_prompts": ["おすすめの朝ごはんを教えてください。"],
-}
 
 
 def main() -> None:
@@ -69,18 +58,19 @@ def served(home: Path) -> Iterator[tuple[httpx.Client, str]]:
 def prepare(client: httpx.Client) -> dict[str, str]:
     """A data set, a finished job and a conversation; the pages that show them, by name."""
     dataset = client.post("/api/datasets/sample").raise_for_status().json()["id"]
-    asked = {"name": "〜でござる", "dataset_id": dataset, "recipe": RECIPE}
+    recipe = demo_recipe().model_dump(mode="json", exclude={"data", "mapping"})
+    asked = {"name": "〜でござる", "dataset_id": dataset, "recipe": recipe}
     job = client.post("/api/training/jobs", json=asked).raise_for_status().json()["id"]
     while (state := client.get(f"/api/training/jobs/{job}/progress").json()["state"]) != "succeeded":
         if state in ("failed", "cancelled"):
             sys.exit(f"the job has {state}")
         time.sleep(0.5)
     chat = client.post("/api/chats", json={"job_id": job}).raise_for_status().json()["id"]
-    for question in QUESTIONS:
+    for question in material().test_prompts[:2]:
         said = {"content": question, "compare": True, "max_tokens": 48, "temperature": 0}
         client.post(f"/api/chats/{chat}/messages", json=said).raise_for_status()
     return {
-        "tokens": f"/datasets/?id={dataset}&tab=tokens&model={RECIPE['model']}",
+        "tokens": f"/datasets/?id={dataset}&tab=tokens&model={recipe['model']}",
         "job": f"/training/?id={job}",
         "chat": f"/chat/?id={chat}",
     }
@@ -94,7 +84,9 @@ def look(browser: Browser, address: str, token: str, pages: dict[str, str], lang
     page.get_by_text({"ja": "接続中", "en": "Connected"}[language], exact=True).wait_for(state="attached")
     for name, path in pages.items():
         page.goto(f"{address}{path}")
-        page.wait_for_function("!document.querySelector('[aria-busy=true], .animate-pulse')")
+        expect(page.locator("[aria-busy=true], .animate-pulse")).to_have_count(0, timeout=PATIENCE_MS)
+        if name == "tokens":
+            page.get_by_role("listbox").last.scroll_into_view_if_needed()
         page.wait_for_timeout(1500)  # the chart is drawn in a frame of its own
         page.screenshot(path=IMAGES / f"{name}.{language}.{theme}.png")
     context.close()
