@@ -26,7 +26,7 @@ def _source() -> str:
 def settled(page: Page) -> None:
     """Everything that is loaded is there, and nothing moves any more."""
     expect(page.locator(".animate-pulse")).to_have_count(0)
-    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
+    page.evaluate("Promise.allSettled(document.getAnimations().map((one) => one.finished))")
 
 
 def violations(page: Page) -> list[str]:
