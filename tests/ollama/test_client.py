@@ -3,7 +3,7 @@
 import pytest
 
 from llmlora.errors import OllamaFailed, OllamaUnreachable
-from llmlora.ollama import client
+from llmlora.ollama import client, transport
 from tests.ollama.stand_in import ollama_server
 
 
@@ -84,11 +84,11 @@ def test_what_is_not_ollama_is_recognised(ollama, body):
 
 
 def test_answers_are_bounded(ollama, monkeypatch):
-    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 10)
     with pytest.raises(OllamaFailed, match="longer than 10 bytes"):
         client.version(ollama.address)
 
-    monkeypatch.setattr(client, "MAX_LINE_BYTES", 10)
+    monkeypatch.setattr(transport, "MAX_LINE_BYTES", 10)
     ollama.version, ollama.steps = b"", [{"status": "s" * 2**20}]
     with pytest.raises(OllamaFailed, match="a line of its answer"):
         list(client.pull(ollama.address, "tiny"))
@@ -96,7 +96,7 @@ def test_answers_are_bounded(ollama, monkeypatch):
 
 def test_an_answer_that_drips_is_given_up(ollama, monkeypatch):
     ticks = iter(range(0, 1000, 100))
-    monkeypatch.setattr(client.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(transport.time, "monotonic", lambda: float(next(ticks)))
 
     with pytest.raises(OllamaFailed, match="took longer"):
         client.version(ollama.address)
@@ -104,7 +104,7 @@ def test_an_answer_that_drips_is_given_up(ollama, monkeypatch):
 
 def test_silence_is_unreachable(ollama, monkeypatch):
     ollama.gate.clear()
-    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.05)
 
     with pytest.raises(OllamaUnreachable):
         list(client.pull(ollama.address, "tiny"))
@@ -128,7 +128,7 @@ def test_silence_is_unreachable(ollama, monkeypatch):
 )
 def test_addresses_that_are_no_ollamas_are_not_even_tried(address, monkeypatch):
     if address != "http://127.0.0.1:1":
-        monkeypatch.setattr(client.httpx.Client, "send", lambda *_, **__: pytest.fail("it was tried"))
+        monkeypatch.setattr(transport.httpx.Client, "send", lambda *_, **__: pytest.fail("it was tried"))
 
     with pytest.raises(OllamaUnreachable):
         client.version(address)
@@ -141,7 +141,7 @@ def test_a_proxy_of_the_environment_is_not_used(ollama, monkeypatch):
 
 
 def test_a_name_is_looked_up_once_and_its_addresses_are_tried_in_turn(ollama, monkeypatch):
-    port, real, asked = int(ollama.address.rpartition(":")[2]), client.socket.getaddrinfo, []
+    port, real, asked = int(ollama.address.rpartition(":")[2]), transport.socket.getaddrinfo, []
 
     def look_up(host, *rest, **options):
         if host != "ollama.example":
@@ -150,7 +150,7 @@ def test_a_name_is_looked_up_once_and_its_addresses_are_tried_in_turn(ollama, mo
         safe, secret = ("127.0.0.9", "127.0.0.1"), ("169.254.169.254",)
         return [(2, 1, 6, "", (number, port)) for number in (safe if len(asked) == 1 else secret)]
 
-    monkeypatch.setattr(client.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(transport.socket, "getaddrinfo", look_up)
 
     assert client.version(f"http://ollama.example:{port}") == "0.36.1"
     assert asked == ["ollama.example"]

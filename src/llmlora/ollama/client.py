@@ -1,32 +1,23 @@
-"""Ollama's API, as much of it as we need: its version, its models, and a download.
+"""Ollama's API, as much of it as we need.
 
-The address is the operator's, never a request's. Still nothing that answers there is trusted: redirects are not
-followed, answers are bounded in bytes and in time, and addresses where clouds keep their secrets are refused.
 Source: api/types.go and server/routes.go of Ollama. A stream that began with status 200 can hold an error line, and is
-a success only when its last line says so.
+a success only when its last line says so. Every call raises
+
+    OllamaUnreachable   nobody answers, or the connection broke
+    OllamaFailed        Ollama refuses, in its words; or what answers is no Ollama
 """
 
-import socket
-import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
-from typing import TypeVar
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Any
 
-import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from llmlora.errors import OllamaFailed, OllamaUnreachable
-
-CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 10.0
-SILENCE_SECONDS = 600.0  # while Ollama hashes what it has downloaded, it says nothing
-MAX_ANSWER_BYTES, MAX_LINE_BYTES = 2**23, 2**16
-PLAIN = {"accept-encoding": "identity"}
-METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})  # of clouds that do not keep it on a link-local address
-
-M = TypeVar("M", bound=BaseModel)
+from llmlora.errors import OllamaFailed
+from llmlora.ollama.transport import SILENCE_SECONDS, Asked, OnBytes, exists, fetch, lines, parsed, short
 
 
 class Tag(BaseModel):
@@ -34,15 +25,62 @@ class Tag(BaseModel):
 
     name: str = Field(max_length=1000)
     size: int = Field(0, ge=0)
+    digest: str = Field("", max_length=100)  # of its manifest, without "sha256:"
+
+
+class Shown(BaseModel):
+    """What Ollama tells of one model. `template` is the one in force: Go's or Jinja's."""
+
+    modelfile: str = ""
+    template: str = ""
+    capabilities: list[str] = []
+
+    def commands(self, keyword: str) -> list[str]:
+        """The arguments of a command of the Modelfile that fit on one line: FROM, ADAPTER, RENDERER, PARSER."""
+        bare = "".join(self.modelfile.split('"""')[::2])  # what is quoted may look like commands
+        return re.findall(rf"^{keyword} (.+)$", bare, re.MULTILINE)
+
+
+class Running(BaseModel):
+    """A model in Ollama's memory; `size` in bytes."""
+
+    name: str = Field(max_length=1000)
+    size: int = Field(0, ge=0)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A line of a download: what is being done, and bytes done of bytes in all, 0 of 0 where there are none."""
+    """A line of a download or a creation: what is being done, and bytes done of bytes in all, 0 of 0 where there are
+    none.
+    """
 
     status: str
     completed: int
     total: int
+
+
+class Likely(BaseModel):
+    """A token as text, and its log probability."""
+
+    token: str
+    logprob: float
+
+
+class Position(Likely):
+    """The token that was written, and the likeliest in its place (at most 20)."""
+
+    top_logprobs: list[Likely] = []
+
+
+class Piece(BaseModel):
+    """A piece of an answer; the last has the reason why it ends."""
+
+    text: str = ""
+    thinking: str = ""
+    done: bool = False
+    done_reason: str = ""
+    prompt_tokens: int = Field(0, alias="prompt_eval_count")
+    logprobs: list[Position] = []
 
 
 class _Version(BaseModel):
@@ -53,145 +91,133 @@ class _Tags(BaseModel):
     models: list[Tag]
 
 
-class _Line(BaseModel):
-    error: str = ""
+class _Loaded(BaseModel):
+    models: list[Running]
+
+
+class _Status(BaseModel):
     status: str = ""
     completed: int = 0
     total: int = 0
 
 
-def version(address: str) -> str:
-    """The version of the server.
+class _Message(BaseModel):
+    content: str = ""
+    thinking: str = ""
 
-    Raises:
-        OllamaUnreachable: nobody answers.
-        OllamaFailed: somebody answers, but not as Ollama does.
-    """
-    return _parsed(_Version, _get(address, "/api/version")).version
+
+class _Chatted(Piece):
+    message: _Message = _Message()
+
+
+class _Generated(Piece):
+    response: str = ""
+
+
+class _Debug(BaseModel):
+    rendered_template: str
+
+
+class _Rendered(BaseModel):
+    debug: _Debug | None = Field(None, alias="_debug_info")
+
+
+def version(address: str) -> str:
+    """The version of the server."""
+    return parsed(_Version, fetch(address, Asked("GET", "/api/version"))).version
 
 
 def models(address: str) -> list[Tag]:
-    """The models it has. Raises as `version`."""
-    return _parsed(_Tags, _get(address, "/api/tags")).models
+    """The models it has."""
+    return parsed(_Tags, fetch(address, Asked("GET", "/api/tags"))).models
+
+
+def show(address: str, name: str) -> Shown:
+    """All about a model."""
+    return parsed(Shown, fetch(address, Asked("POST", "/api/show", {"model": name})))
 
 
 def pull(address: str, name: str) -> Generator[Progress]:
-    """Have Ollama download a model; what was downloaded before is kept. Closing the iterator ends the download.
+    """Have Ollama download a model; what was downloaded before is kept. Closing the iterator ends the download."""
+    yield from _until_success(address, Asked("POST", "/api/pull", {"model": name}))
 
-    Raises:
-        OllamaUnreachable: nobody answers, or the connection broke.
-        OllamaFailed: Ollama says why.
+
+def create(address: str, request: Mapping[str, Any]) -> Generator[Progress]:
+    """Make a model of what `request` says: `model`, `from` or `files`, `adapters`, `template`, `parameters` …"""
+    yield from _until_success(address, Asked("POST", "/api/create", dict(request)))
+
+
+def copy(address: str, source: str, destination: str) -> None:
+    """Give a model a second name; a model that had it is replaced."""
+    fetch(address, Asked("POST", "/api/copy", {"source": source, "destination": destination}))
+
+
+def delete(address: str, name: str) -> None:
+    """Remove a model, and the blobs no other model uses."""
+    fetch(address, Asked("DELETE", "/api/delete", {"model": name}))
+
+
+def has_blob(address: str, digest: str) -> bool:
+    """Whether Ollama has the file with this digest, `sha256:<64 hex>`."""
+    return exists(address, f"/api/blobs/{digest}")
+
+
+def put_blob(address: str, digest: str, file: Path, on_bytes: OnBytes | None = None) -> None:
+    """Upload a file. Ollama removes what no model uses when it starts, so make the model soon."""
+    fetch(address, Asked("POST", f"/api/blobs/{digest}", file=file, on_bytes=on_bytes), SILENCE_SECONDS)
+
+
+def chat(
+    address: str, name: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]
+) -> Generator[Piece]:
+    """The model's next turn, piece by piece, without thinking; Ollama writes the prompt."""
+    body = {"model": name, "messages": list(messages), "options": dict(options), "think": False}
+    with closing(lines(address, Asked("POST", "/api/chat", body))) as told:
+        for line in told:
+            said = parsed(_Chatted, line)
+            yield said.model_copy(update={"text": said.message.content, "thinking": said.message.thinking})
+
+
+def generate(
+    address: str, name: str, prompt: str, options: Mapping[str, Any], top_logprobs: int | None = None
+) -> Generator[Piece]:
+    """The continuation of a prompt as it stands; Ollama adds nothing but the token a text begins with."""
+    body: dict[str, Any] = {"model": name, "prompt": prompt, "raw": True, "options": dict(options)}
+    if top_logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": top_logprobs}
+    with closing(lines(address, Asked("POST", "/api/generate", body))) as told:
+        for line in told:
+            said = parsed(_Generated, line)
+            yield said.model_copy(update={"text": said.response})
+
+
+def render(address: str, name: str, messages: Sequence[Mapping[str, str]]) -> str | None:
+    """The prompt that Ollama writes for these messages; None where the server is older than 0.11.5.
+
+    It loads the model. The token that a text begins with is not shown.
     """
+    body = {"model": name, "messages": list(messages), "think": False, "stream": False, "_debug_render_only": True}
+    body["options"] = {"num_predict": 1}  # an old server answers, and shall be quick about it
+    said = parsed(_Rendered, fetch(address, Asked("POST", "/api/chat", body), SILENCE_SECONDS, seconds=SILENCE_SECONDS))
+    return said.debug.rendered_template if said.debug else None
+
+
+def running(address: str) -> list[Running]:
+    """The models in its memory."""
+    return parsed(_Loaded, fetch(address, Asked("GET", "/api/ps"))).models
+
+
+def unload(address: str, name: str) -> None:
+    """Take a model out of its memory."""
+    fetch(address, Asked("POST", "/api/generate", {"model": name, "keep_alive": 0, "stream": False}))
+
+
+def _until_success(address: str, asked: Asked) -> Generator[Progress]:
     status = ""
-    with _answer(address, "POST", "/api/pull", SILENCE_SECONDS, {"model": name}) as response:
-        for text in _lines(response):
-            line = _parsed(_Line, text)
-            if line.error:
-                raise OllamaFailed(_short(line.error))
-            status = line.status
-            yield Progress(_short(status), line.completed, line.total)
+    with closing(lines(address, asked)) as told:
+        for line in told:
+            said = parsed(_Status, line)
+            status = said.status
+            yield Progress(short(status), said.completed, said.total)
     if status != "success":
-        raise OllamaFailed("the download ended early")
-
-
-def _get(address: str, path: str) -> bytes:
-    with _answer(address, "GET", path, ANSWER_SECONDS) as response:
-        return _read(response, MAX_ANSWER_BYTES)
-
-
-@contextmanager
-def _answer(
-    address: str, method: str, path: str, silence: float, body: dict[str, str] | None = None
-) -> Iterator[httpx.Response]:
-    """An open response with status 200."""
-    timeout = httpx.Timeout(silence, connect=CONNECT_SECONDS)
-    try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, headers=PLAIN) as client,
-            closing(_send(client, address, method, path, body)) as response,
-        ):
-            if response.status_code != httpx.codes.OK:
-                raise OllamaFailed(_why(response))
-            yield response
-    except (httpx.TransportError, httpx.InvalidURL):
-        raise OllamaUnreachable(address) from None
-
-
-def _send(client: httpx.Client, address: str, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
-    """The answer of the first of the host's addresses that takes the connection."""
-    url = httpx.URL(address + path)
-    for number in _numbers(address):  # connecting to the name would look it up again, and might find another
-        there, headers = url.copy_with(host=number), {"host": url.netloc.decode("ascii")}
-        asked = client.build_request(method, there, json=body, headers=headers, extensions={"sni_hostname": url.host})
-        try:
-            return client.send(asked, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            continue
-    raise OllamaUnreachable(address)
-
-
-def _numbers(address: str) -> list[str]:
-    """The numeric addresses of a host.
-
-    Raises:
-        OllamaUnreachable: it is no Ollama's: another scheme, link-local, a cloud's metadata.
-    """
-    try:
-        parts = urlsplit(address)
-        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError):
-        raise OllamaUnreachable(address) from None
-    numbers = [str(where[4][0]) for where in found]
-    if parts.scheme not in ("http", "https") or any(map(_is_secret, numbers)):
-        raise OllamaUnreachable(address)
-    return numbers
-
-
-def _is_secret(text: str) -> bool:
-    where = ip_address(text.partition("%")[0])
-    if isinstance(where, IPv6Address) and where.ipv4_mapped:
-        where = where.ipv4_mapped
-    return where.is_link_local or str(where) in METADATA
-
-
-def _lines(response: httpx.Response) -> Iterator[bytes]:
-    rest = b""
-    for chunk in response.iter_raw():
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line.strip())
-        if len(rest) > MAX_LINE_BYTES:
-            raise OllamaFailed(f"a line of its answer is longer than {MAX_LINE_BYTES} bytes")
-    if rest.strip():
-        yield rest
-
-
-def _read(response: httpx.Response, most: int) -> bytes:
-    """The whole body, if it is neither too long nor too slow."""
-    deadline, text = time.monotonic() + ANSWER_SECONDS, b""
-    for chunk in response.iter_raw():
-        text += chunk
-        if len(text) > most:
-            raise OllamaFailed(f"its answer is longer than {most} bytes")
-        if time.monotonic() > deadline:
-            raise OllamaFailed(f"its answer took longer than {ANSWER_SECONDS:g} s")
-    return text
-
-
-def _why(response: httpx.Response) -> str:
-    """What Ollama says is wrong; nothing of an answer that is not Ollama's is repeated."""
-    try:
-        said = _parsed(_Line, _read(response, MAX_LINE_BYTES)).error
-    except OllamaFailed:
-        said = ""
-    return _short(said) or f"status {response.status_code}"
-
-
-def _parsed(model: type[M], text: bytes) -> M:
-    try:
-        return model.model_validate_json(text)
-    except ValidationError:
-        raise OllamaFailed("what answers there does not speak as Ollama does") from None
-
-
-def _short(text: str) -> str:
-    return "".join(sign for sign in text[:300] if sign.isprintable())
+        raise OllamaFailed("its answer ended early")
