@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event as database_event
 from sqlalchemy import update
 
 from llmlora.errors import JobConflict, KeyReused, WorkerDied
@@ -240,3 +241,21 @@ def test_a_reader_that_follows_the_numbers_misses_no_event(database: Database):
 
     assert seen == sorted(seen)
     assert len(seen) == writers * each
+
+
+def test_the_first_job_is_found_without_sorting_the_queue(tmp_path):
+    database, plans = Database(f"sqlite:///{tmp_path}/llmlora.db"), []
+
+    def explain(connection, _, statement, parameters, *__):
+        if statement.startswith("UPDATE job"):
+            cursor = connection.connection.cursor()
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.extend(row[-1] for row in cursor.fetchall())
+
+    jobs.submit(database, WORK)
+    database_event.listen(database.engine, "before_cursor_execute", explain)
+    claim(database)
+    database.close()
+
+    assert any("job_queue" in plan for plan in plans)
+    assert not any("ORDER BY" in plan for plan in plans)

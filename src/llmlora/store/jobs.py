@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from llmlora.errors import JobConflict, KeyReused
 from llmlora.store import events
 from llmlora.store.database import Database, Now, new_id, take_numbers
-from llmlora.store.tables import IS_WAITING, job
+from llmlora.store.tables import IS_ACTIVE, IS_WAITING, job
 
 State = Literal["queued", "starting", "running", "waiting_retry", "paused", "succeeded", "failed", "cancelled"]
 Desired = Literal["run", "pause", "cancel"]
@@ -162,7 +162,7 @@ def any_waiting(connection: Connection, kinds: Collection[Kind]) -> bool:
 
 def any_active(connection: Connection, besides: str) -> bool:
     """Whether anybody but `besides` runs a job."""
-    others = (job.c.state.in_(ACTIVE), job.c.owner.is_distinct_from(besides))
+    others = (text(IS_ACTIVE), job.c.owner.is_distinct_from(besides))
     return connection.execute(select(job.c.id).where(*others).limit(1)).first() is not None
 
 
@@ -235,7 +235,7 @@ def reap(connection: Connection, is_gone: Callable[[str], bool | None], error: M
     """
     over = (job.c.lease_until < Now()).label("over")
     gone = []
-    for row in connection.execute(select(job, over).where(job.c.state.in_(ACTIVE))).all():
+    for row in connection.execute(select(job, over).where(text(IS_ACTIVE))).all():
         values = dict(row._mapping)
         expired = bool(values.pop("over"))
         one = Job(**values)

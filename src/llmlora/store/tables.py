@@ -9,10 +9,12 @@ chat      a conversation with a base or an adapter, its turns as a list
 
 from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
-REVISION = "0001"  # the newest migration, without which this code does not run
+REVISION = "0002"  # the newest migration, without which this code does not run
 
-# In these words in the index and in the queries that use it: the planners compare the text.
+# In these words in the indexes and in the queries that use them: the planners compare the text. There is no index of
+# the whole state: with one, SQLite sorts all that wait to find the first of them.
 IS_WAITING = "state IN ('queued', 'waiting_retry')"
+IS_ACTIVE = "state IN ('starting', 'running')"
 
 metadata = MetaData()
 
@@ -61,7 +63,7 @@ job = Table(
     Column("started_at", Double),
     Column("finished_at", Double),
     Index("job_queue", "number", sqlite_where=text(IS_WAITING), postgresql_where=text(IS_WAITING)),
-    Index("job_state", "state"),
+    Index("job_active", "owner", sqlite_where=text(IS_ACTIVE), postgresql_where=text(IS_ACTIVE)),
 )
 
 event = Table(
