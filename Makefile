@@ -13,7 +13,7 @@ WEB_SOURCES = $(shell find web -type d \( -name node_modules -o -name .next -o -
 TYPES := src/generated/openapi.json -o src/generated/schema.d.ts --default-non-nullable=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web dev types screenshots browser start demo test trip test-all check bench
+.PHONY: help setup web dev types screenshots browser start demo ollama-standin test trip test-all check bench
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -60,6 +60,9 @@ start: setup web ## serve the API and the interface on http://127.0.0.1:8000, an
 
 demo: setup ## five rows teach a model to end its sentences in 〜でござる: train, export, ask (about a minute)
 	@$(BIN)/llmlora demo
+
+ollama-standin: setup ## a stand-in for Ollama with the sample models, for trying things out (GENERATION=, PORT=, STORE=)
+	@$(BIN)/python -m tests.ollama.standin $(if $(GENERATION),--generation $(GENERATION)) $(if $(PORT),--port $(PORT)) $(STORE)
 
 test: setup web browser ## the default tests (under 6 minutes on 2 cores)
 	@$(BIN)/python -m pytest -q -n 2

@@ -19,6 +19,9 @@ from pydantic import BaseModel, Field
 from llmlora.errors import OllamaFailed
 from llmlora.ollama.transport import SILENCE_SECONDS, Asked, OnBytes, exists, fetch, lines, parsed, short
 
+# text of several lines in a Modelfile, some of which may look like commands: parser/parser.go (`quote`)
+QUOTED = re.compile(r'^(?:MESSAGE \w+|PARAMETER \w+|[A-Z]+) (?:"""[\s\S]*?"""|"[^"]*\n[^"]*")$', re.MULTILINE)
+
 
 class Tag(BaseModel):
     """A model as Ollama lists it."""
@@ -37,7 +40,7 @@ class Shown(BaseModel):
 
     def commands(self, keyword: str) -> list[str]:
         """The arguments of a command of the Modelfile that fit on one line: FROM, ADAPTER, RENDERER, PARSER."""
-        bare = "".join(self.modelfile.split('"""')[::2])  # what is quoted may look like commands
+        bare = QUOTED.sub("", self.modelfile)
         return re.findall(rf"^{keyword} (.+)$", bare, re.MULTILINE)
 
 
@@ -163,8 +166,9 @@ def has_blob(address: str, digest: str) -> bool:
 
 
 def put_blob(address: str, digest: str, file: Path, on_bytes: OnBytes | None = None) -> None:
-    """Upload a file. Ollama removes what no model uses when it starts, so make the model soon."""
-    fetch(address, Asked("POST", f"/api/blobs/{digest}", file=file, on_bytes=on_bytes), SILENCE_SECONDS)
+    """Upload a file, unless Ollama has it. It removes what no model uses when it starts, so make the model soon."""
+    if not has_blob(address, digest):  # a server that has it answers before it has read it, and breaks the connection
+        fetch(address, Asked("POST", f"/api/blobs/{digest}", file=file, on_bytes=on_bytes), SILENCE_SECONDS)
 
 
 def chat(

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from llmlora.errors import GgufError
 from tests.ollama.standin.answers import Answers, whole
 from tests.ollama.standin.create import create
 from tests.ollama.standin.generations import Generation
@@ -145,7 +146,7 @@ def _answered(does: Callable[[Asked], Any], asked: Asked) -> Response:
         if asked.get("stream") is False:
             return JSONResponse(_last(said))
         first = next(said)  # what fails at once has a status of its own
-    except Refused as error:
+    except (Refused, GgufError) as error:
         return _refusal(error)
     return StreamingResponse(_lines(first, said), media_type="application/x-ndjson")
 
@@ -163,16 +164,16 @@ def _lines(first: Asked, rest: Generator[Asked]) -> Iterator[bytes]:
         try:
             yield _line(first)
             yield from (_line(one) for one in rest)
-        except Refused as error:
-            yield _line({"error": error.message})
+        except (Refused, GgufError) as error:
+            yield _line({"error": str(error)})
 
 
 def _line(said: Asked) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
-def _refusal(error: Refused) -> Response:
-    return JSONResponse({"error": error.message}, error.status)
+def _refusal(error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, error.status if isinstance(error, Refused) else 500)
 
 
 def _name(asked: Asked) -> str:

@@ -54,7 +54,7 @@ def _created(store: Store, generation: Generation, catalogue: Catalogue, asked: 
         except Refused as error:
             if generation.stops_at_errors:
                 raise
-            yield {"error": error.message}  # and on it goes
+            yield {"error": str(error)}  # and on it goes
     elif "files" in asked:
         layers += yield from _files(store, generation, asked["files"])
     else:

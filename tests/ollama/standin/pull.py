@@ -4,7 +4,9 @@ Source: server/images.go (`PullModel`) and server/download.go of Ollama.
 """
 
 import hashlib
+import os
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,9 @@ def pull(store: Store, catalogue: Catalogue, name: Name) -> Generator[dict[str, 
 
 
 def fill(store: Store, name: str, published: Published) -> None:
-    """Put a model into a store at once."""
+    """Put a model into a store at once; its GGUF file is linked where it can be."""
+    with suppress(OSError):
+        os.link(published.model, store.blob(f"sha256:{_sha256(published.model)}"))
     for _ in pull(store, {name: published}, _name(name)):
         pass
 

@@ -129,6 +129,11 @@ class Store:
         """The digests that models have."""
         return {digest for name in self.names() for digest in digests_of(self.manifest(name))}
 
+    def lie(self, digest: str, content: bytes) -> None:
+        """Put other bytes under a digest."""
+        self.blob(digest).unlink(missing_ok=True)  # it may be a link to a file of somebody else's
+        self.blob(digest).write_bytes(content)
+
     def orphans(self) -> set[str]:
         """Files among the blobs that no model has."""
         return {path.name for path in self.blobs.iterdir()} - {digest.replace(":", "-") for digest in self.used()}
