@@ -8,6 +8,7 @@ from typing import Any, Self
 from llmlora.child import ChildDiedError, JsonChild
 from llmlora.data.conversation import Conversation, Turn
 from llmlora.data.template import ChatTemplate
+from llmlora.data.vocabulary import ENDS_OF_TURN
 from llmlora.errors import TemplateFailed
 from llmlora.text.catalogue import Words
 
@@ -38,7 +39,9 @@ class Renderer:
         self._child = JsonChild("llmlora.data.render_child")
         try:
             self._exchange(None, START_SECONDS)
-            self._ask({"template": self.template.source, "bos": self.template.bos, "eos": self.template.eos})
+            one = self.template
+            texts = {"template": one.source, "bos": one.bos, "eos": one.eos}
+            self._ask({"language": one.language, **texts, "ends": ENDS_OF_TURN})
         except TemplateFailed:
             self._close()
             raise
@@ -77,7 +80,10 @@ class Renderer:
         return "".join(text for text, _ in self._render(turns, prompt=True))
 
     def _render(self, turns: Sequence[Turn], *, prompt: bool) -> list[tuple[str, bool]]:
-        answer = self._ask({"turns": [(turn.role, turn.content) for turn in turns], "prompt": prompt})
+        told = [(turn.role, turn.content) for turn in turns]
+        if self.template.system and turns[0].role != "system":
+            told.insert(0, ("system", self.template.system))
+        answer = self._ask({"turns": told, "prompt": prompt})
         pieces: list[tuple[str, bool]] = answer["pieces"]
         return pieces
 

@@ -1,9 +1,10 @@
 """The process that runs chat templates. They come from files we do not trust.
 
 Jinja's sandbox stops code, not loops: memory and processor time are limited here, waiting time by the parent, which
-ends this process. It says `{}` when it is there, reads a JSON line {"template", "bos", "eos"}, then requests
-{"turns": [[role, content], …], "prompt": bool}, and answers each with {"pieces": [[text, trained], …]} or
-{"error": code, "detail": text}, the code of a row problem.
+ends this process. It says `{}` when it is there, reads a JSON line {"language", "template", "bos", "eos", "ends"}, then
+requests {"turns": [[role, content], …], "prompt": bool}, and answers each with {"pieces": [[text, trained], …]} or
+{"error": code, "detail": text}, the code of a row problem. Go templates are run by `ollama_template`, with the same
+limits.
 """
 
 import json
@@ -16,27 +17,27 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from llmlora.confine import limit_memory, limit_time
+from llmlora.data.go_template_syntax import GoTemplateError
+from llmlora.data.ollama_template import MAX_OUTPUT, Message, OllamaTemplate
+from llmlora.data.unusable import Unusable
 
 MEMORY_BYTES = 512 * 2**20
 CPU_SECONDS = 5  # a request; the parent gives up earlier, this is for when it is gone
-MAX_OUTPUT = 4 * 2**20
 MAX_DETAIL = 500
-
-Message = dict[str, str]
 
 
 def main() -> None:
     """Serve until standard input ends."""
     limit_memory(MEMORY_BYTES)
     _say({})
-    renderer: Renderer | None = None
+    renderer: Renderer | OllamaTemplate | None = None
     for line in sys.stdin:
         limit_time(CPU_SECONDS)
         answer: dict[str, Any] = {}
         try:
             request = json.loads(line)
             if renderer is None:
-                renderer = Renderer(request)
+                renderer = _renderer(request)
             else:
                 messages = [{"role": role, "content": content} for role, content in request["turns"]]
                 answer = {"pieces": renderer.answer(messages, prompt=request["prompt"])}
@@ -46,6 +47,8 @@ def main() -> None:
             answer = {"error": "template_nested", "detail": ""}
         except Raised as error:
             answer = {"error": "template", "detail": str(error)[:MAX_DETAIL]}
+        except GoTemplateError as error:
+            answer = {"error": "template_fails", "detail": str(error)[:MAX_DETAIL]}
         except Unusable as error:
             answer = {"error": error.code, "detail": error.detail}
         except Exception as error:  # a template may fail in any way there is
@@ -53,16 +56,14 @@ def main() -> None:
         _say(answer)
 
 
+def _renderer(setup: dict[str, Any]) -> "Renderer | OllamaTemplate":
+    if setup["language"] == "go":
+        return OllamaTemplate(setup["template"], [setup["eos"], *setup["ends"]])
+    return Renderer(setup)
+
+
 class Raised(TemplateError):
     """What a template said by `raise_exception`."""
-
-
-class Unusable(Exception):
-    """What we have against a template's text."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
-        self.code, self.detail = code, detail
 
 
 class Generation(Extension):
@@ -79,7 +80,7 @@ class Generation(Extension):
 class Renderer:
     """One compiled template."""
 
-    def __init__(self, setup: dict[str, str]) -> None:
+    def __init__(self, setup: dict[str, Any]) -> None:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
         )

@@ -16,13 +16,15 @@ MARKERS = (("<|im_start|>", "chatml"), ("<|start_header_id|>", "llama3"))
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A Jinja template and what it may mention."""
+    """A template, in Jinja or as Ollama has them in Go's text/template, and what it may mention."""
 
     source: str
-    origin: Literal["model", "family"]
+    origin: Literal["model", "family", "ollama"]
     name: str
     bos: str
     eos: str
+    language: Literal["jinja", "go"] = "jinja"
+    system: str = ""  # said before conversations without a system turn, as Ollama does with a model's SYSTEM
 
 
 def choose_template(file: GgufFile) -> ChatTemplate:

@@ -11,14 +11,9 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 from tokenizers.processors import TemplateProcessing
 
-from llmlora.data.vocabulary import SPACE, Vocabulary, build_backend, byte_letters, read_vocabulary
+from llmlora.data.vocabulary import ENDS_OF_TURN, SPACE, Vocabulary, build_backend, byte_letters, read_vocabulary
 from llmlora.gguf.reader import GgufFile
 
-# tokens that end a turn whatever the file says, as llama.cpp has them
-ENDS_OF_TURN = (
-    *("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|end_of_text|>", "<|endoftext|>"),
-    *("<end_of_turn>", "</s>", "<eos>", "<EOT>"),
-)
 BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 

@@ -22,6 +22,11 @@ from llmlora.gguf.reader import GgufFile
 PREFIX = "tokenizer.ggml."
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # token types: found whole wherever they stand in a text
 ROLES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+# tokens that end a turn whatever the file says, as llama.cpp has them
+ENDS_OF_TURN = (
+    *("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|end_of_text|>", "<|endoftext|>"),
+    *("<end_of_turn>", "</s>", "<eos>", "<EOT>"),
+)
 MAX_PIECE = 256  # characters of a SentencePiece token; Gemma's longest has 31
 SPACE = "▁"
 
