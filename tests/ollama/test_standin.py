@@ -274,6 +274,25 @@ def test_a_conversation_is_rendered_and_answered(shared):
     assert told[-1].prompt_tokens > len("Hello")
 
 
+def test_a_go_template_writes_the_prompt_unless_the_files_own_can_do_more(ollama, tiny):
+    created(ollama, model="mine", **{"from": "tiny"}, template="{{ .System }}|{{ .Prompt }}>")
+    able = tiny_gguf(tiny.with_name("able.gguf"), template="{{ messages[-1].content }}{% if tools %}…{% endif %}")
+    fill(ollama.store, "able", Published(able, {"template": b"never"}))
+
+    assert client.render(ollama.address, "mine", HELLO) == f"{SYSTEM}|Hello>"
+    assert client.render(ollama.address, "able", HELLO) == "Hello"
+    assert client.show(ollama.address, "able").capabilities == ["completion", "tools"]
+    with pytest.raises(OllamaFailed, match="template error"):
+        created(ollama, model="mine", **{"from": "tiny"}, template="{{ .System ")
+
+
+def test_before_llama_server_no_jinja_was_used(start):
+    ollama = start("fails-at-load")
+
+    assert client.render(ollama.address, "tiny", HELLO) == "Hello"
+    assert client.show(ollama.address, "tiny").template == "{{ .Prompt }}"
+
+
 def test_an_old_server_answers_instead_of_rendering(start):
     ollama = start(replace(GENERATIONS["adapters"], shows_prompt=False))
 

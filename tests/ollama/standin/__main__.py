@@ -1,6 +1,7 @@
 """`make ollama-standin`: a stand-in with the sample models, for whoever wants to try what needs Ollama."""
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
@@ -11,9 +12,14 @@ from llmlora.paths import Home
 from tests.ollama.standin.generations import GENERATIONS, NEWEST
 from tests.ollama.standin.pull import Published, fill
 from tests.ollama.standin.server import ollama_standin
-from tests.ollama.standin.store import Store
+from tests.ollama.standin.store import Store, go_json
 
-MODELS = {"smollm2:135m": "sample:smollm2-135m", "gemma3:270m": "sample:gemma3-270m"}
+# with the Go templates that Ollama's own library has for such models
+MODELS = {
+    "smollm2:135m": ("sample:smollm2-135m", "chatml", ["<|im_start|>", "<|im_end|>"]),
+    "gemma3:270m": ("sample:gemma3-270m", "gemma3-instruct", ["<start_of_turn>", "<end_of_turn>"]),
+}
+TEMPLATES = Path(__file__).parents[2] / "data" / "go_templates" / "ollama.json"
 TEXT = """\
 This is not Ollama: it is llmlora's stand-in for one, for tests. It behaves as Ollama {version} does ("{name}").
 It listens at {address} and serves {models}.
@@ -44,9 +50,12 @@ def main() -> None:
 
 def _fill(store: Store) -> None:
     home = Home(Path(sys.prefix) / "sample-models")  # where the tests keep them
-    for name, sample in MODELS.items():
+    templates = json.loads(TEMPLATES.read_text())
+    for name, (sample, template, stop) in MODELS.items():
         base = resolve(sample, home, ())
-        fill(store, name, Published(base.path, {"license": (base.license or "").encode()}))
+        texts = {"template": templates[template]["template"], "license": base.license or ""}
+        layers = {kind: text.encode() for kind, text in texts.items()}
+        fill(store, name, Published(base.path, {**layers, "params": go_json({"stop": stop})}))
 
 
 def _tell(name: str, version: str, address: str, store: Path) -> None:

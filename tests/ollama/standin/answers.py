@@ -2,7 +2,7 @@
 
 The real server hands a conversation to llama-server's own chat route where the GGUF file's template is in force; here
 it is `/apply-template` and a completion, which is the same text. Left out: images, tools, formats, thinking apart from
-the answer, cutting long conversations short.
+the answer and in Go templates, cutting long conversations short.
 
 Source: server/routes.go (`GenerateHandler`, `ChatHandler`), llm/llama_server.go of Ollama.
 """
@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from llmlora.data.go_template_syntax import GoTemplateError
+from llmlora.data.ollama_template import OllamaTemplate
+from llmlora.data.unusable import Unusable
 from tests.ollama.standin.engines import Engine, Engines
 from tests.ollama.standin.generations import Generation
-from tests.ollama.standin.model import Model
+from tests.ollama.standin.model import DEFAULT_TEMPLATE, Model
 from tests.ollama.standin.refusal import Refused
+from tests.ollama.standin.rendering import capabilities, uses_jinja
 from tests.ollama.standin.store import Store, parse
 
 Asked = dict[str, Any]
@@ -99,7 +103,7 @@ class Answers:
         return Model(self.store, parse(asked.get("model", ""), "model is required"))
 
     def _check_thinking(self, model: Model, asked: Asked) -> None:
-        if asked.get("think") and "thinking" not in model.capabilities(self.generation):
+        if asked.get("think") and "thinking" not in capabilities(model, self.generation):
             raise Refused(400, f'"{asked["model"]}" does not support thinking')
 
     def _only_shown(self, asked: Asked) -> bool:
@@ -112,14 +116,16 @@ class Answers:
             if name not in self.renderers:
                 raise Refused(500, f"the stand-in has no renderer {name!r}; give it a function")
             return self.renderers[name](turns)
-        if not asked.get("template") and model.prefers_jinja(self.generation):
+        if not asked.get("template") and uses_jinja(model, self.generation):
             body: Asked = {"messages": turns}
-            thinks = "thinking" in model.capabilities(self.generation)
-            if thinks:
+            if "thinking" in capabilities(model, self.generation):
                 body["chat_template_kwargs"] = {"enable_thinking": asked.get("think") is not False}
             prompt: str = engine.ask("/apply-template", body)["prompt"]
             return prompt
-        raise NotImplementedError("Go templates")
+        try:
+            return OllamaTemplate(asked.get("template") or model.text("template") or DEFAULT_TEMPLATE).render(turns)
+        except (GoTemplateError, Unusable) as error:
+            raise Refused(500, str(error)) from None
 
     def _answer(
         self,

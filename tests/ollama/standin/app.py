@@ -23,6 +23,7 @@ from tests.ollama.standin.generations import Generation
 from tests.ollama.standin.model import Model
 from tests.ollama.standin.pull import Catalogue, pull
 from tests.ollama.standin.refusal import Refused, not_found
+from tests.ollama.standin.rendering import capabilities, template
 from tests.ollama.standin.store import Store, parse
 
 Asked = dict[str, Any]
@@ -67,7 +68,9 @@ class Api:
 
     def show(self, asked: Asked) -> Asked:
         """All about a model."""
-        return Model(self.store, parse(_name(asked))).shown(self.generation)
+        model = Model(self.store, parse(_name(asked)))
+        rendering = {"template": template(model, self.generation)}
+        return {**model.shown(), **rendering, "capabilities": capabilities(model, self.generation)}
 
     def pull(self, asked: Asked) -> Generator[Asked]:
         """Download a model of the catalogue."""

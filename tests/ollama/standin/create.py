@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
+from llmlora.data.go_template_syntax import GoTemplateError
+from llmlora.data.ollama_template import OllamaTemplate
 from llmlora.errors import GgufError
 from llmlora.gguf.reader import GgufFile
 from llmlora.ollama.names import Name
@@ -112,6 +114,11 @@ def _kind(store: Store, digest: str) -> str:
 
 def _with_words(store: Store, layers: list[Layer], asked: Asked) -> list[Layer]:
     """The layers of a model with what the request says about template, system, licence, parameters, messages."""
+    if asked.get("template"):
+        try:
+            OllamaTemplate(asked["template"])
+        except GoTemplateError as error:
+            raise Refused(400, f"template error: {error}") from None
     for kind in ("template", "system"):
         if asked.get(kind):
             layers = [*_without(kind, layers), store.layer(kind, asked[kind].encode())]

@@ -14,7 +14,6 @@ import numpy as np
 from gguf import LlamaFileType
 from llmlora.gguf.reader import GgufFile
 from llmlora.ollama.names import Name
-from tests.ollama.standin.generations import Generation
 from tests.ollama.standin.refusal import not_found
 from tests.ollama.standin.store import CONFIG, IMAGE, Layer, Store, go_json
 
@@ -121,8 +120,8 @@ class Model:
         made += [f"MESSAGE {turn['role']} {quoted(turn['content'])}" for turn in self.messages]
         return made
 
-    def shown(self, generation: Generation) -> dict[str, Any]:
-        """The answer of `/api/show`."""
+    def shown(self) -> dict[str, Any]:
+        """The answer of `/api/show`, but for what depends on the rendering in force."""
         (path,) = self.paths("model")
         with GgufFile(path) as file:
             info = {key: _plain(file.metadata[key]) for key in file.metadata}
@@ -133,28 +132,12 @@ class Model:
             "license": "\n".join(self.texts("license")),
             "modelfile": self.modelfile(),
             "parameters": "\n".join(f"{key:<30} {_go(one)}" for key, one in options),
-            "template": self.jinja if self.prefers_jinja(generation) else self.text("template") or DEFAULT_TEMPLATE,
             "system": self.text("system") or "",
             "details": self.details(),
             "messages": self.messages,
             "model_info": info,
-            "capabilities": self.capabilities(generation),
             "modified_at": self.modified(),
         }
-
-    def prefers_jinja(self, generation: Generation) -> bool:
-        """Whether prompts are written by the GGUF file's own template.
-
-        Here it never outvotes a Go template, as it may where it knows tools or thinking that the other does not.
-        """
-        ruled = any(self.config.get(key) for key in ("renderer", "parser")) or bool(self.layers("template"))
-        return generation.jinja and not ruled and bool(self.jinja)
-
-    def capabilities(self, generation: Generation) -> list[str]:
-        """What it can do, told by its template."""
-        template = self.jinja if self.prefers_jinja(generation) else self.text("template") or ""
-        told = {"tools": "tools" in template.lower(), "thinking": "<think>" in template and "</think>" in template}
-        return ["completion", *(name for name, is_so in told.items() if is_so)]
 
     def _bytes(self, layer: Layer) -> bytes:
         return self.store.blob(layer["digest"]).read_bytes()
