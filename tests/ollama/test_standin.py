@@ -2,9 +2,14 @@
 
 import hashlib
 import json
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -352,6 +357,24 @@ def test_nothing_is_left_running(tmp_path, catalogue):
     assert not any(child.is_running() for child in children)
     with pytest.raises(OllamaUnreachable):
         client.version(ollama.address)
+
+
+@pytest.mark.trip
+def test_the_command_serves_the_samples_until_it_is_ended():
+    command = [sys.executable, "-m", "tests.ollama.standin", "--port", "0", "--generation", "adapters"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        told = "".join(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+        address, store = re.search("OLLAMA_HOST=(.*) OLLAMA_MODELS=(.*)", told).groups()
+        question = [{"role": "user", "content": "What is the capital of Japan?"}]
+        said = text(client.chat(address, "smollm2:135m", question, {"temperature": 0, "num_predict": 16}))
+        found = {tag.name for tag in client.models(address)}
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+
+    assert "not Ollama" in told
+    assert "Tokyo" in said
+    assert found == {"smollm2:135m", "gemma3:270m"}
+    assert (process.returncode, rest.strip(), Path(store).exists()) == (0, "", False)
 
 
 @pytest.mark.parametrize(

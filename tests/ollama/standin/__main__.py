@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from llmlora.model.source import resolve
@@ -36,14 +37,15 @@ def main() -> None:
     parser.add_argument("--generation", choices=GENERATIONS, default=NEWEST)
     parser.add_argument("--port", type=int, default=11434)
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):  # a shell may have us ignore the first
+        signal.signal(sign, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="ollama-standin-") as temporary:
         directory = (asked.store or Path(temporary)).absolute()
         _fill(Store(directory))
         with ollama_standin(directory, asked.generation, port=asked.port) as running:
             _tell(running.generation.name, running.generation.version, running.address, directory)
             try:
-                running.wait()
+                threading.Event().wait()
             except KeyboardInterrupt:
                 print()
 

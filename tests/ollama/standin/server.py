@@ -51,10 +51,6 @@ class StandIn:
         """Begin to answer; connections wait until it does."""
         self._thread.start()
 
-    def wait(self) -> None:
-        """Until it ends."""
-        self._thread.join()
-
     def close(self) -> None:
         """End the server and its engines."""
         for hang in self._faulty.pending:
