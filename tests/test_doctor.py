@@ -16,7 +16,7 @@ from llmlora.doctor import Finding, examine
 from llmlora.paths import Home
 from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import LANGUAGES, catalogue
-from tests.ollama.stand_in import ollama_server
+from tests.ollama.scripted import ollama_server
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
 

@@ -10,7 +10,7 @@ from llmlora.api import models
 from llmlora.errors import OllamaFailed
 from llmlora.store import events, jobs
 from tests.api.app import app_of, context_at
-from tests.ollama.stand_in import ollama_server
+from tests.ollama.scripted import ollama_server
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
 

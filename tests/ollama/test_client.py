@@ -4,7 +4,7 @@ import pytest
 
 from llmlora.errors import OllamaFailed, OllamaUnreachable
 from llmlora.ollama import client, transport
-from tests.ollama.stand_in import ollama_server
+from tests.ollama.scripted import ollama_server
 
 
 @pytest.fixture

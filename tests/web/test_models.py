@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.server import Serving, serving
-from tests.ollama.stand_in import StandIn, ollama_server
+from tests.ollama.scripted import Scripted, ollama_server
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
 from tests.web.axe import WAYS, settled, violations
@@ -19,13 +19,13 @@ FAR = {"name": "far:8b", "size": 4_200_000_000}
 
 
 @pytest.fixture(scope="module")
-def ollama() -> Iterator[StandIn]:
+def ollama() -> Iterator[Scripted]:
     with ollama_server() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def server(built: None, ollama: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def server(built: None, ollama: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server beside an Ollama that has a model to train, one that cannot be trained, and one that lies elsewhere."""
     home = tmp_path_factory.mktemp("home")
     store, other = OllamaStore(home / "ollama"), Path(home / "other.gguf")
@@ -99,7 +99,7 @@ def test_the_filter_stands_in_the_address(page: Page, server: Serving):
     assert names(page) == everything
 
 
-def test_a_download_shows_its_progress_survives_a_reload_and_ends(page: Page, server: Serving, ollama: StandIn):
+def test_a_download_shows_its_progress_survives_a_reload_and_ends(page: Page, server: Serving, ollama: Scripted):
     models(page, server)
     ollama.gate.clear()
     page.get_by_label("Name of the model").fill("far:8b")
@@ -115,7 +115,7 @@ def test_a_download_shows_its_progress_survives_a_reload_and_ends(page: Page, se
     expect(page.get_by_role("progressbar")).to_have_count(0)
 
 
-def test_a_download_can_be_ended(page: Page, server: Serving, ollama: StandIn):
+def test_a_download_can_be_ended(page: Page, server: Serving, ollama: Scripted):
     models(page, server)
     ollama.gate.clear()
     page.get_by_role("button", name="llama3.2:1b").click()
@@ -127,7 +127,7 @@ def test_a_download_can_be_ended(page: Page, server: Serving, ollama: StandIn):
     expect(cancel).to_have_count(0)
 
 
-def test_a_download_that_fails_says_why_and_can_be_dismissed(page: Page, server: Serving, ollama: StandIn):
+def test_a_download_that_fails_says_why_and_can_be_dismissed(page: Page, server: Serving, ollama: Scripted):
     models(page, server)
     steps, ollama.steps = ollama.steps, [{"error": f"pull model manifest: {HOSTILE}"}]
     page.get_by_label("Name of the model").fill("nobody")
@@ -143,7 +143,7 @@ def test_a_download_that_fails_says_why_and_can_be_dismissed(page: Page, server:
     expect(page.get_by_text("pull model manifest")).to_have_count(0)
 
 
-def test_without_ollama_it_is_said_how_to_mend_that(page: Page, server: Serving, ollama: StandIn):
+def test_without_ollama_it_is_said_how_to_mend_that(page: Page, server: Serving, ollama: Scripted):
     ollama.status = 500
     models(page, server)
     expect(page.get_by_text("Ollama refused")).to_be_visible()

@@ -1,4 +1,7 @@
-"""A stand-in for an Ollama server: real HTTP on a real port, answering as Ollama's source says it does."""
+"""A server that says what a test tells it to, byte for byte, and knows nothing of models: what an Ollama would not say.
+
+The one that behaves as Ollama does is in `standin`.
+"""
 
 import json
 import threading
@@ -17,7 +20,7 @@ STEPS = [
 ]
 
 
-class StandIn:
+class Scripted:
     """What it answers, by path, and what it was asked."""
 
     def __init__(self) -> None:
@@ -48,21 +51,21 @@ class StandIn:
 
 
 @contextmanager
-def ollama_server() -> Iterator[StandIn]:
-    """A running stand-in."""
-    stand_in = StandIn()
+def ollama_server() -> Iterator[Scripted]:
+    """Such a server, running."""
+    scripted = Scripted()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("content-length", 0))
-            stand_in.hosts.append(self.headers["host"])
-            stand_in.asked.append((self.path, json.loads(self.rfile.read(length) or b"null")))
-            self.send_response(stand_in.status)
-            for name, value in stand_in.headers.items():
+            scripted.hosts.append(self.headers["host"])
+            scripted.asked.append((self.path, json.loads(self.rfile.read(length) or b"null")))
+            self.send_response(scripted.status)
+            for name, value in scripted.headers.items():
                 self.send_header(name, value)
             self.end_headers()
             try:
-                for piece in stand_in.answer(self.path):
+                for piece in scripted.answer(self.path):
                     self.wfile.write(piece)
                     self.wfile.flush()
             except OSError:  # the client has heard enough
@@ -74,13 +77,13 @@ def ollama_server() -> Iterator[StandIn]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    stand_in.address = f"http://127.0.0.1:{server.server_address[1]}"
+    scripted.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield stand_in
+        yield scripted
     finally:
-        stand_in.gate.set()
+        scripted.gate.set()
         server.shutdown()
         server.server_close()
         thread.join()
