@@ -334,6 +334,12 @@ def test_memory_is_told_and_freed(ollama):
     text(client.generate(ollama.address, "tiny", "Hello", GREEDY))
     assert [one.name for one in client.running(ollama.address)] == ["tiny:latest"]
 
+    client.copy(ollama.address, "tiny", "other")
+    client.delete(ollama.address, "tiny")
+    assert [one.name for one in client.running(ollama.address)] == ["tiny:latest"]
+    text(client.generate(ollama.address, "other", "Hello", GREEDY))
+    client.unload(ollama.address, "other")
+    client.copy(ollama.address, "other", "tiny")
     client.unload(ollama.address, "tiny")
 
     assert client.running(ollama.address) == []

@@ -88,12 +88,12 @@ class Answers:
         return {
             "models": [
                 {
-                    **{key: value for key, value in model.listed().items() if key != "modified_at"},
+                    **{key: value for key, value in listed.items() if key != "modified_at"},
                     "size_vram": 0,
                     "expires_at": now(),
                     "context_length": engine.context,
                 }
-                for model, engine in self.engines.models()
+                for listed, engine in self.engines.models()
             ]
         }
 

@@ -67,7 +67,7 @@ class Engines:
 
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
-        self._loaded: dict[str, tuple[Any, Model, Engine]] = {}  # by name of the model
+        self._loaded: dict[str, tuple[Any, dict[str, Any], Engine]] = {}  # by name of the model
         self._lock = threading.Lock()
 
     def get(self, model: Model, options: dict[str, Any]) -> Engine:
@@ -85,17 +85,18 @@ class Engines:
         context = min(int(options.get("num_ctx", CONTEXT)), most)
         key, name = (path, adapters, context), str(model.name)
         with self._lock:
-            if name in self._loaded and self._loaded[name][0] != key:
-                self._loaded.pop(name)[2].close()
-            if name not in self._loaded and len(self._loaded) == MOST:
+            found = self._loaded.pop(name, None)
+            if found and found[0] != key:  # made anew, or another context
+                found[2].close()
+                found = None
+            if not found and len(self._loaded) == MOST:
                 self._loaded.pop(next(iter(self._loaded)))[2].close()
-            engine = self._loaded.pop(name)[2] if name in self._loaded else Engine(path, adapters, context)
-            self._loaded[name] = (key, model, engine)
-            return engine
+            self._loaded[name] = found or (key, model.listed(), Engine(path, adapters, context))
+            return self._loaded[name][2]
 
-    def models(self) -> Iterator[tuple[Model, Engine]]:
-        """What is in memory."""
-        yield from ((model, engine) for _, model, engine in list(self._loaded.values()))
+    def models(self) -> Iterator[tuple[dict[str, Any], Engine]]:
+        """What is in memory, as it was listed when it was loaded: it may be deleted by now."""
+        yield from ((listed, engine) for _, listed, engine in list(self._loaded.values()))
 
     def unload(self, model: Model) -> None:
         """Take one out of memory."""
@@ -105,8 +106,9 @@ class Engines:
 
     def close(self) -> None:
         """End all."""
-        for model, _ in self.models():
-            self.unload(model)
+        with self._lock:
+            while self._loaded:
+                self._loaded.popitem()[1][2].close()
 
 
 def _checked(status: int, body: dict[str, Any]) -> dict[str, Any]:
