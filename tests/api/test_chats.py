@@ -4,11 +4,14 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from llmlora.api import chats, engines
@@ -278,39 +281,59 @@ def test_an_engine_that_fails_is_told_as_an_event_and_replaced(client, tmp_path,
     assert say(client, chat, "Hello")[-1][0] == "done"
 
 
+async def say_and_go(app: FastAPI, chat: str, go: Event, gone: Event, hear: Callable[[bytes], object]) -> None:
+    """Say something, as a browser does that lets go when told to `go` and then is `gone`; `hear` gets what comes."""
+    body = json.dumps({"content": "Hi", "max_tokens": 2048, "temperature": 0}).encode()
+    requests = iter([{"type": "http.request", "body": body}])
+
+    async def receive():
+        if request := next(requests, None):
+            return request
+        assert await asyncio.to_thread(go.wait, 30)
+        asyncio.get_running_loop().call_soon(gone.set)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        hear(message.get("body", b""))
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": f"/api/chats/{chat}/messages", "headers": headers}
+    async with app.router.lifespan_context(app) as state:
+        await app({**scope, "query_string": b"", "state": state}, receive, send)
+        for engine in state["engines"]._idle.values():  # it is free again at once
+            assert await asyncio.to_thread(engine.session.engine.complete, [1, 2, 3], Sampling(max_tokens=4))
+
+
 def test_closing_the_connection_stops_the_answer_and_keeps_what_was_said(here, tmp_path):
-    app = app_of(here, chats.router)
-    base = resolve(f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf', context=4096)}", here.settings.home, ())
+    app, go = app_of(here, chats.router), Event()
     with TestClient(app) as client:
-        chat = client.post("/api/chats", json={"model": base.name}).json()["id"]
+        model = f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf', context=4096)}"
+        chat = client.post("/api/chats", json={"model": model}).json()["id"]
 
-    async def listen_to_one_token() -> Engines:
-        body = json.dumps({"content": "Hi", "max_tokens": 2048, "temperature": 0}).encode()
-        heard, requests = asyncio.Event(), iter([{"type": "http.request", "body": body}])
+    asyncio.run(say_and_go(app, chat, go, Event(), lambda heard: b"event: token" in heard and go.set()))
 
-        async def receive():
-            if request := next(requests, None):
-                return request
-            await heard.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message):
-            if b"event: token" in message.get("body", b""):
-                heard.set()
-
-        headers = [(b"content-type", b"application/json")]
-        path = f"/api/chats/{chat}/messages"
-        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
-        async with app.router.lifespan_context(app) as state:
-            await app({**scope, "state": state}, receive, send)
-            async with state["engines"].using(base, None) as session:  # it is free again at once
-                return await asyncio.to_thread(session.engine.complete, [1, 2, 3], Sampling(max_tokens=4))
-
-    assert asyncio.run(listen_to_one_token())
     with TestClient(app) as client:
         user, answer = client.get(f"/api/chats/{chat}").json()["turns"]
     assert user["content"] == "Hi"
     assert 0 < len(answer["content"]) < 2000
+
+
+def test_what_nobody_heard_is_not_kept(here, tmp_path, monkeypatch):
+    app, go, gone = app_of(here, chats.router), Event(), Event()
+    with TestClient(app) as client:
+        chat = tiny_chat(client, tmp_path)
+
+    def late(*_, **__):
+        go.set()
+        assert gone.wait(30)
+        yield "late"
+
+    with monkeypatch.context() as patch:
+        patch.setattr("llmlora.chat.session.Session.ask", late)
+        asyncio.run(say_and_go(app, chat, go, gone, lambda _: None))
+
+    with TestClient(app) as client:
+        assert client.get(f"/api/chats/{chat}").json()["turns"] == []
 
 
 def test_two_engines_are_kept_and_the_one_not_used_for_longest_goes(here, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import anyio
+import anyio.lowlevel
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from starlette.concurrency import run_in_threadpool
@@ -238,6 +239,7 @@ async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answ
     began = time.monotonic()
     try:
         while (piece := await run_in_threadpool(next, answer, None)) is not None:
+            await anyio.lowlevel.checkpoint_if_cancelled()  # what nobody hears any more is not kept
             one.text += piece
             one.seconds = time.monotonic() - began
             yield piece
