@@ -59,7 +59,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from llmlora.text.catalogue import Language, Words, say
 
@@ -294,7 +294,7 @@ class StartDiffers(UserError):
 
 @dataclass(eq=False)
 class InvalidRecipe(UserError):
-    problems: Sequence[str]
+    problems: Sequence[str | Words]
 
 
 @dataclass(eq=False)
@@ -393,8 +393,11 @@ class MissingExtra(UserError):
 
 @dataclass(eq=False)
 class NotFound(UserError):
-    what: str
+    what: Literal["artefact", "chat", "dataset", "job"]
     name: str
+
+    def message(self, language: Language = "en") -> str:
+        return say(language, "errors.not_found.message", what=Words(f"nouns.{self.what}"), name=self.name)
 
 
 @dataclass(eq=False)

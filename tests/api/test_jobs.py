@@ -204,7 +204,7 @@ def test_sec_17_what_is_not_a_recipe_is_refused(client, asked, wrong: dict, stat
         ({"rank": 513}, "must be 512 or less", "512 以下にしてください"),
         ({"epochs": "x"}, "must be a whole number", "整数を入れてください"),
         ({"learning_rate": 0}, "must be more than 0", "0 より大きくしてください"),
-        ({"max_length": 600}, "600 is more than the model's context of 512", "512"),
+        ({"max_length": 600}, "600 is more than the model's context of 512", "コンテキスト 512"),
         ({"schedule": "never"}, "must be 'cosine', 'linear' or 'constant'", "のどれかにしてください"),
     ],
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import string
+import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from llmlora import errors
-from llmlora.errors import DataUnreadable, InvalidRows, LlmloraError, revive
+from llmlora.errors import DataUnreadable, InvalidRows, LlmloraError, NotFound, revive
 from llmlora.recipe import Recipe
 from llmlora.text.catalogue import LANGUAGES, Words, catalogue, say
 
@@ -32,6 +33,12 @@ def all_errors(root: type[LlmloraError] = LlmloraError) -> list[type[LlmloraErro
     return [kind for kind in below if kind is not errors.UserError]
 
 
+def facts_of(kind: type[LlmloraError]) -> dict[str, str]:
+    """Facts that are easy to find again; where only some are allowed, the first of these."""
+    allowed = {name: typing.get_args(of) for name, of in typing.get_type_hints(kind).items() if "Literal" in str(of)}
+    return {one.name: allowed.get(one.name, [f"<{one.name}>"])[0] for one in dataclasses.fields(kind)}
+
+
 def test_both_languages_have_the_same_keys_with_the_same_fields():
     english, japanese = dict(leaves(catalogue("en"))), dict(leaves(catalogue("ja")))
 
@@ -42,16 +49,16 @@ def test_both_languages_have_the_same_keys_with_the_same_fields():
 @pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_every_error_has_a_message_and_a_hint_from_its_facts(kind, language):
-    names = [field.name for field in dataclasses.fields(kind)]
-    error = kind(*(f"<{name}>" for name in names))
+    facts = facts_of(kind)
+    error = kind(**facts)
 
     assert error.message(language) and error.hint(language)
-    assert all(f"<{name}>" in error.message(language) + error.hint(language) for name in names)
+    assert all(fact in error.message(language) + error.hint(language) for fact in facts.values() if "<" in fact)
 
 
 @pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
 def test_every_error_can_be_kept_and_said_later(kind):
-    error = kind(*(f"<{field.name}>" for field in dataclasses.fields(kind)))
+    error = kind(**facts_of(kind))
 
     again = revive(json.loads(json.dumps(error.to_json())))
 
@@ -68,6 +75,13 @@ def test_sentences_among_the_facts_of_an_error_are_kept_and_said_in_its_language
         assert [again.message(language) for language in LANGUAGES] == [error.message(one) for one in LANGUAGES]
     assert "2 番目の要素で" in unreadable.message("ja")
     assert "3 行目: { の前にカンマか ] がありません, 空のファイルです" in rows.message("ja")
+
+
+def test_what_is_missing_is_called_by_its_name_in_each_language():
+    for what in catalogue("en")["nouns"]:
+        for language in LANGUAGES:
+            assert f" {catalogue(language)['nouns'][what]}" in f" {NotFound(what, 'x').message(language)}"
+    assert "データセット" in NotFound("dataset", "x").message("ja")
 
 
 def test_every_error_is_drawn_in_the_tree():

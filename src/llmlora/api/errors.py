@@ -27,7 +27,7 @@ from llmlora.errors import (
 )
 from llmlora.recipe import Recipe
 from llmlora.store.database import says_disk_full
-from llmlora.text.catalogue import Language, catalogue, say
+from llmlora.text.catalogue import Language, Words, catalogue, say
 
 STATUS: dict[type[LlmloraError], int] = {
     NotFound: 404,
@@ -71,7 +71,7 @@ def problem(error: LlmloraError, language: Language) -> Problem:
     if isinstance(error, DataUnreadable) and error.problem.key == "unreadable.no_known_columns":
         fields = [Field(field="map", problem=message)]
     if isinstance(error, InvalidRecipe):
-        fields = _recipe_fields(error.problems)
+        fields = _recipe_fields(error.problems, language)
     return Problem(code=error.code, message=message, hint=error.hint(language), fields=fields)
 
 
@@ -130,9 +130,10 @@ def install(app: FastAPI) -> None:
         return plain_response(500, "unforeseen", language_of(request))
 
 
-def _recipe_fields(problems: Sequence[str]) -> list[Field]:
+def _recipe_fields(problems: Sequence[str | Words], language: Language) -> list[Field]:
     """Those that begin with the name of an option."""
-    told = [problem.partition(": ") for problem in problems]
+    said = [problem.said(language) if isinstance(problem, Words) else problem for problem in problems]
+    told = [problem.partition(": ") for problem in said]
     return [Field(field=f"recipe.{name}", problem=text) for name, _, text in told if name in Recipe.model_fields]
 
 

@@ -34,6 +34,7 @@ from llmlora.model.targets import peft_names, targets_of
 from llmlora.paths import Home
 from llmlora.plan import Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
+from llmlora.text.catalogue import Words
 from llmlora.train.beginning import continued, digest_of_start, put_start, read_start
 
 LIBRARIES = ("llmlora", "torch", "transformers", "peft", "numba", "numpy")
@@ -216,7 +217,8 @@ def resolve_recipe(recipe: Recipe, base: Base, opened: OpenBase) -> Recipe:
         InvalidRecipe: max_length is beyond the model's context.
     """
     if recipe.max_length > opened.context:
-        raise InvalidRecipe([f"max_length: {recipe.max_length} is more than the model's context of {opened.context}"])
+        beyond = {"length": recipe.max_length, "context": opened.context}
+        raise InvalidRecipe([Words("recipe_problems.beyond_context", beyond)])
     resolved: dict[str, Any] = {
         "model": base.name,
         "data": tuple(str(Path(path).expanduser().absolute()) for path in recipe.data),

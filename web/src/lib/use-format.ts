@@ -21,7 +21,8 @@ export function makeFormat(locale: Locale) {
     bytes(value: number): string {
       const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), UNITS.length - 1);
       const maximumFractionDigits = power < 2 || value / 1000 ** power >= 100 ? 0 : 1;
-      return number(value / 1000 ** power, { style: "unit", unit: UNITS[power], maximumFractionDigits });
+      const unitDisplay = power === 0 ? "long" : "short"; // short, it is “638 byte”
+      return number(value / 1000 ** power, { style: "unit", unit: UNITS[power], unitDisplay, maximumFractionDigits });
     },
     /** The two largest parts: 1 h 20 min, 45 s. */
     duration(seconds: number): string {
