@@ -10,6 +10,7 @@ import { Charts, makeAxes } from "@/features/job/charts";
 import { Look, type Range } from "@/features/job/look";
 import { metricsQuery } from "@/features/job/queries";
 import { useCurveValue, useDetail } from "@/features/job/use-curves";
+import { useDrawing } from "@/features/job/use-drawing";
 import type { Curves } from "@/features/job/curves";
 import { Segments } from "@/components/ui/segments";
 import { ErrorNote } from "@/components/states";
@@ -18,16 +19,13 @@ import { useFormat } from "@/lib/use-format";
 import { useParam } from "@/lib/use-param";
 
 const SETTLED_MS = 300;
-export const SMOOTHING = 0.6;
 
 /** The curves of a job, to look around in. What is shown of them stands in the address. */
 export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
   const t = useTranslations("job.charts");
   const query = useQuery(metricsQuery(id));
   const [form, setForm] = useParam("as");
-  const [smoothing, setSmoothing] = useParam("smooth");
-  const [weight, setWeight] = useState(smoothing === null ? SMOOTHING : Number(smoothing));
-  const [scale, setScale] = useParam("y");
+  const { log, smoothing, tools } = useDrawing();
   const look = useLook(id, curves);
   useDetail(id, curves, look);
   useEffect(() => void engine(), []); // beside the data, not after them
@@ -48,23 +46,13 @@ export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
             { value: "table", label: t("asTable") },
           ]}
         />
-        {form !== "table" && (
-          <ChartTools
-            look={look}
-            formatX={formatX}
-            log={scale === "log"}
-            onLog={(log) => setScale(log ? "log" : null)}
-            smoothing={weight}
-            onSmoothing={setWeight}
-            onSmoothed={() => setSmoothing(weight === SMOOTHING ? null : String(weight))}
-          />
-        )}
+        {form !== "table" && <ChartTools look={look} formatX={formatX} {...tools} />}
       </div>
       {empty && <p className="text-sm text-muted">{t("notYet")}</p>}
       {form === "table" ? (
         <ChartTable curves={curves} />
       ) : (
-        <Charts curves={curves} look={look} log={scale === "log"} smoothing={weight} />
+        <Charts curves={curves} look={look} log={log} smoothing={smoothing} />
       )}
     </div>
   );

@@ -3,13 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslations } from "use-intl";
 import { CopyableCode } from "@/components/copyable-code";
-import { jobRecipeQuery, recipeFormQuery, type Job } from "@/features/job/queries";
-import { defaultsOf, differs, settingsOf, type Recipe as Values } from "@/features/job/settings";
-import { SettingsTable } from "@/features/job/settings-table";
+import { jobRecipeQuery, type Job } from "@/features/job/queries";
+import { defaultsOf, type Recipe as Values } from "@/features/job/settings";
+import { SettingsBeside, SettingsChoice } from "@/features/job/settings-beside";
 import { jobsQuery } from "@/features/jobs/queries";
 import { Section } from "@/components/page";
 import { ErrorNote, QueryStates } from "@/components/states";
-import { Segments } from "@/components/ui/segments";
 import { Select } from "@/components/ui/select";
 import { Skeleton } from "@/components/ui/skeleton";
 import { useParam } from "@/lib/use-param";
@@ -38,8 +37,6 @@ export function Recipe({ job }: { job: Job }) {
 function Compared({ job, recipe, resolved }: { job: Job; recipe: Values; resolved: boolean }) {
   const t = useTranslations("job.recipe");
   const [beside, setBeside] = useParam("beside");
-  const [shown, setShown] = useParam("settings");
-  const form = useQuery(recipeFormQuery);
   const jobs = useQuery(jobsQuery);
   const others = jobs.data?.filter(({ id }) => id !== job.id) ?? [];
   const other = others.find(({ id }) => id === beside);
@@ -48,15 +45,7 @@ function Compared({ job, recipe, resolved }: { job: Job; recipe: Values; resolve
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center justify-between gap-3">
-        <Segments
-          label={t("which")}
-          value={shown === "all" ? "all" : "differing"}
-          onChange={(value) => setShown(value === "all" ? "all" : null)}
-          options={[
-            { value: "differing", label: t("differing") },
-            { value: "all", label: t("all") },
-          ]}
-        />
+        <SettingsChoice />
         <Select
           aria-label={t("beside")}
           value={other?.id ?? DEFAULTS}
@@ -67,21 +56,12 @@ function Compared({ job, recipe, resolved }: { job: Job; recipe: Values; resolve
       </div>
       {!resolved && <p className="text-sm text-muted">{t("unresolved")}</p>}
       {error && <ErrorNote error={error} />}
-      <QueryStates query={form} loading={<Skeleton className="h-120 rounded-2xl" />}>
-        {({ fields }) => {
-          const besides = other ? (otherRecipe.data?.recipe ?? {}) : defaultsOf(fields);
-          const settings = settingsOf(fields, [recipe, besides]).filter((one) => shown === "all" || differs(one));
-          if (settings.length === 0) return <p className="text-sm text-muted">{t("same")}</p>;
-          return (
-            <SettingsTable
-              caption={t("caption")}
-              titles={[job.name, other?.name ?? t("defaults")]}
-              settings={settings}
-              explained
-            />
-          );
-        }}
-      </QueryStates>
+      <SettingsBeside
+        caption={t("caption")}
+        titles={[job.name, other?.name ?? t("defaults")]}
+        recipesOf={(fields) => [recipe, other ? (otherRecipe.data?.recipe ?? {}) : defaultsOf(fields)]}
+        explained
+      />
     </div>
   );
 }

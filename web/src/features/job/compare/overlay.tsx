@@ -1,8 +1,7 @@
 "use client";
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { useTranslations } from "use-intl";
-import { SMOOTHING } from "@/features/job/chart-panel";
 import { ChartTools } from "@/features/job/chart-tools";
 import { makeAxes } from "@/features/job/charts";
 import type { Known } from "@/features/job/compare/compared";
@@ -10,6 +9,7 @@ import { Look } from "@/features/job/look";
 import { Plot } from "@/features/job/plot";
 import { AXES, type Axis } from "@/features/job/points";
 import { join, smooth, type Series } from "@/features/job/series";
+import { useDrawing } from "@/features/job/use-drawing";
 import { Card } from "@/components/page";
 import { Segments } from "@/components/ui/segments";
 import { useFormat } from "@/lib/use-format";
@@ -23,15 +23,13 @@ export function Overlay({ all }: { all: Known[] }) {
   const t = useTranslations("job.charts");
   const [curveParam, setCurve] = useParam("curve");
   const [axisParam, setAxis] = useParam("x");
-  const [scale, setScale] = useParam("y");
-  const [smoothing, setSmoothing] = useParam("smooth");
-  const [weight, setWeight] = useState(smoothing === null ? SMOOTHING : Number(smoothing));
+  const { log, smoothing, tools } = useDrawing();
   const curve = CURVES.find((one) => one === curveParam) ?? "loss";
   const axis = AXES.find((one) => one === axisParam) ?? "step";
   const look = useSharedLook(all, axis);
   const lines = useMemo(() => all.map(({ job, line }) => ({ label: job.name, ...line, marks: curve === "validation" })), [all, curve]);
   const { formatX, formatY, nameX } = useAxes(axis, curve);
-  useEffect(() => look.draw(), [look, weight]);
+  useEffect(() => look.draw(), [look, smoothing]);
   return (
     <Card className="flex flex-col gap-4 p-4">
       <div className="flex flex-wrap items-center gap-3">
@@ -43,25 +41,17 @@ export function Overlay({ all }: { all: Known[] }) {
         />
         <AxisChoice value={axis} onChange={(chosen) => setAxis(chosen === "step" ? null : chosen)} />
       </div>
-      <ChartTools
-        look={look}
-        formatX={formatX}
-        log={scale === "log"}
-        onLog={(log) => setScale(log ? "log" : null)}
-        smoothing={weight}
-        onSmoothing={setWeight}
-        onSmoothed={() => setSmoothing(weight === SMOOTHING ? null : String(weight))}
-      />
+      <ChartTools look={look} formatX={formatX} {...tools} />
       <Plot
         title={t(curve)}
         lines={lines}
         look={look}
-        log={scale === "log"}
+        log={log}
         formatX={formatX}
         formatY={formatY}
         nameX={nameX}
-        version={() => `${curve} ${axis} ${weight} ${all.map(({ curves }) => curves.version).join()}`}
-        read={() => join(all.map((one) => readOf(one, curve, axis, weight)))}
+        version={() => `${curve} ${axis} ${smoothing} ${all.map(({ curves }) => curves.version).join()}`}
+        read={() => join(all.map((one) => readOf(one, curve, axis, smoothing)))}
         className="[&_[data-part=canvas]]:h-88"
       />
       <p className="text-xs leading-relaxed text-muted max-md:hidden">{t("help")}</p>
@@ -75,10 +65,10 @@ function AxisChoice({ value, onChange }: { value: Axis; onChange: (axis: Axis) =
   return <Segments label={t("axis")} value={value} onChange={onChange} options={options} />;
 }
 
-function readOf({ curves }: Known, curve: Curve, axis: Axis, weight: number): Series {
+function readOf({ curves }: Known, curve: Curve, axis: Axis, smoothing: number): Series {
   if (curve === "validation") return curves.readEvaluations(axis);
   const { x, y } = curves.read(curve, axis);
-  return { x, y: curve === "loss" ? smooth(y, weight) : y };
+  return { x, y: curve === "loss" ? smooth(y, smoothing) : y };
 }
 
 /** From the first to the last of all of them. */
