@@ -41,7 +41,7 @@ export function DatasetActions({ dataset }: { dataset: DatasetDetails }) {
       </a>
       {button("remove")}
       {dataset.report.usable > 0 && (
-        <ButtonLink variant="primary" prefetch={false} href={trainingWith(dataset.id)}>
+        <ButtonLink variant="primary" href={trainingWith(dataset.id)}>
           <ActivityIcon aria-hidden />
           {t("train")}
         </ButtonLink>

@@ -97,7 +97,7 @@ function Done({ dataset }: { dataset: NonNullable<Upload["dataset"]> }) {
           {usable ? t("open") : t("sayColumns")}
         </ButtonLink>
         {usable && (
-          <ButtonLink size="sm" variant="primary" prefetch={false} href={trainingWith(dataset.id)}>
+          <ButtonLink size="sm" variant="primary" href={trainingWith(dataset.id)}>
             {t("train")}
           </ButtonLink>
         )}

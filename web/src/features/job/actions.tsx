@@ -49,7 +49,7 @@ export function Actions({ job }: { job: Job }) {
       {(state === "failed" || state === "cancelled") && button("retry")}
       {!FINAL.includes(state) && state !== "paused" && button("pause")}
       {!FINAL.includes(state) && <Cancel job={job} onConfirm={() => steer.mutate("cancel")} />}
-      <ButtonLink href={`/training/new/?from=${job.id}`} prefetch={false}>
+      <ButtonLink href={`/training/new/?from=${job.id}`}>
         <SlidersHorizontalIcon aria-hidden />
         {t("again")}
       </ButtonLink>

@@ -43,7 +43,7 @@ function NoSamples({ job }: { job: Job }) {
     <Empty
       icon={QuoteIcon}
       title={asked ? t("soonTitle") : t("noneTitle")}
-      action={!asked && <ButtonLink href={`/training/new/?from=${job.id}`} prefetch={false}>{t("again")}</ButtonLink>}
+      action={!asked && <ButtonLink href={`/training/new/?from=${job.id}`}>{t("again")}</ButtonLink>}
     >
       {asked ? t("soon") : t("none")}
     </Empty>

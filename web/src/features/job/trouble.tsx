@@ -19,7 +19,7 @@ export function Trouble({ job }: { job: Job }) {
       {state === "failed" && (
         <p className="flex flex-wrap items-center gap-x-4 gap-y-2 text-sm text-muted">
           {t("after", { step: job.progress.checkpoint_step })}
-          <ButtonLink size="sm" href={`/training/new/?from=${job.id}`} prefetch={false}>
+          <ButtonLink size="sm" href={`/training/new/?from=${job.id}`}>
             {t("change")}
           </ButtonLink>
           <ButtonLink size="sm" variant="ghost" href={`/training/?id=${job.id}&tab=records`}>

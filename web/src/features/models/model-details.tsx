@@ -72,7 +72,7 @@ function Deeds({ model }: { model: Details }) {
         </ButtonLink>
       )}
       {model.trainable && (
-        <ButtonLink href={`/training/new/?model=${name}`} prefetch={false} variant="primary">
+        <ButtonLink href={`/training/new/?model=${name}`} variant="primary">
           <ActivityIcon aria-hidden />
           {t("train")}
         </ButtonLink>
