@@ -274,6 +274,20 @@ def test_what_happens_to_it_elsewhere_shows(watched: Watched):
     forgive(watched, "404")
 
 
+def test_a_list_that_one_comes_back_to_shows_what_happened_meanwhile(datasets: Page):
+    expect(datasets.get_by_role("button", name="Begin with the sample")).to_be_visible()
+    datasets.get_by_role("link", name="Settings").click()
+    expect(datasets.get_by_role("heading", level=1)).to_have_text("Settings")
+    dataset_id = made(datasets, [pair("a", "b")], "while away")
+    asked = {"name": "later", "dataset_id": dataset_id, "recipe": {"model": "sample:smollm2-135m"}}
+    with datasets.expect_response("**/api/system"):  # the page has heard of what happened last
+        sent(datasets.request.post(f"{origin_of(datasets)}/api/training/jobs", data=asked, headers=OURS))
+
+    datasets.get_by_role("link", name="Datasets").click()
+
+    expect(datasets.get_by_role("table").get_by_role("link")).to_have_text(["while away"])
+
+
 VIEWS = ("", "&tab=rows", "&tab=tokens", "&tab=columns")
 
 

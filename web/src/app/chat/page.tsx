@@ -7,10 +7,8 @@ import { ButtonLink } from "@/components/ui/button";
 import { ChatList } from "@/features/chats/chat-list";
 import { Conversation } from "@/features/chats/conversation";
 import { Draft } from "@/features/chats/draft";
-import { chatsQuery } from "@/features/chats/queries";
 import { Start } from "@/features/chats/start";
 import { useParam } from "@/lib/use-param";
-import { useRefresh } from "@/lib/use-topic";
 
 export default function ChatPage() {
   return (
@@ -23,7 +21,6 @@ export default function ChatPage() {
 /** The conversations beside the one that is open, where there is room for both. */
 function Chats() {
   const t = useTranslations("chat");
-  useRefresh("chats", chatsQuery.queryKey); // and each conversation: their keys begin with this
   return (
     <div className="lg:grid lg:grid-cols-[16rem_minmax(0,1fr)]">
       <aside

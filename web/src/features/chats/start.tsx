@@ -12,14 +12,12 @@ import { ChatList } from "@/features/chats/chat-list";
 import { jobsQuery } from "@/features/jobs/queries";
 import { modelsQuery } from "@/features/models/queries";
 import type { Schemas } from "@/lib/api";
-import { useRefresh } from "@/lib/use-topic";
 
 /** With whom to begin; on a phone also what was begun before. */
 export function Start() {
   const t = useTranslations("chat");
   const jobs = useQuery({ ...jobsQuery, select: trained });
   const models = useQuery(modelsQuery);
-  useRefresh("jobs", jobsQuery.queryKey);
   const loading = <Skeleton className="h-30 rounded-2xl" />;
   return (
     <Page title={t("title")} lead={t("lead")}>

@@ -14,7 +14,6 @@ import { datasetsQuery } from "@/features/datasets/queries";
 import { UploadList } from "@/features/datasets/upload-list";
 import { startUploads } from "@/features/datasets/uploads";
 import { useFileDrop } from "@/features/datasets/use-file-drop";
-import { useRefresh } from "@/lib/use-topic";
 
 const UploadDialog = lazy(() => import("@/features/datasets/upload-dialog")); // loaded while the list is looked at
 
@@ -23,7 +22,6 @@ export function DatasetList() {
   const t = useTranslations("datasets");
   const query = useQuery(datasetsQuery);
   const [uploading, setUploading] = useState(false);
-  useRefresh("datasets", datasetsQuery.queryKey);
   const over = useFileDrop((files) => {
     startUploads(files.map((file) => ({ name: file.name, file })));
     setUploading(false);

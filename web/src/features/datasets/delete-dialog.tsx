@@ -13,7 +13,6 @@ import { datasetsQuery, deletionKey } from "@/features/datasets/queries";
 import type { DeedProps } from "@/features/datasets/rename-dialog";
 import { jobsQuery } from "@/features/jobs/queries";
 import { api, type Schemas } from "@/lib/api";
-import { useRefresh } from "@/lib/use-topic";
 
 const OVER: Schemas["Progress"]["state"][] = ["succeeded", "failed", "cancelled"];
 
@@ -23,7 +22,6 @@ export function DeleteDialog({ dataset, open, onOpenChange }: DeedProps) {
   const client = useQueryClient();
   const router = useRouter();
   const jobs = useQuery({ ...jobsQuery, enabled: open });
-  useRefresh("jobs", jobsQuery.queryKey);
   const users = (jobs.data ?? []).filter(({ dataset_id }) => dataset_id === dataset.id);
   const needing = users.filter(({ progress }) => !OVER.includes(progress.state));
   const remove = useMutation({

@@ -13,11 +13,12 @@ export interface Place {
 /** Data sets, newest first. */
 export const datasetsQuery = queryOptions({ queryKey: ["datasets"], queryFn: () => of(api.GET("/api/datasets")) });
 
-/** One, with what the check found. */
+/** One, with what the check found. Only who looks at it hears of its changes: afterwards it is not kept. */
 export const datasetQuery = (id: string) =>
   queryOptions({
     queryKey: ["dataset", id],
     queryFn: () => of(api.GET("/api/datasets/{dataset_id}", { params: { path: { dataset_id: id } } })),
+    gcTime: 0,
   });
 
 export const deletionKey = (id: string) => ["delete dataset", id];

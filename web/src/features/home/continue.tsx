@@ -11,7 +11,6 @@ import { chatsQuery } from "@/features/chats/queries";
 import { jobsQuery } from "@/features/jobs/queries";
 import type { Schemas } from "@/lib/api";
 import { useFormat } from "@/lib/use-format";
-import { useRefresh } from "@/lib/use-topic";
 
 const MOST = 5;
 
@@ -28,8 +27,6 @@ export function Continue() {
   const t = useTranslations("home.continue");
   const jobs = useQuery(jobsQuery);
   const chats = useQuery(chatsQuery);
-  useRefresh("jobs", jobsQuery.queryKey);
-  useRefresh("chats", chatsQuery.queryKey);
   const error = jobs.error ?? chats.error;
   const left = newest(jobs.data ?? [], chats.data ?? []);
   if (!error && left.length === 0) return null;

@@ -10,7 +10,6 @@ import { jobsQuery } from "@/features/jobs/queries";
 import { systemQuery } from "@/features/system/queries";
 import type { Schemas } from "@/lib/api";
 import { cn } from "@/lib/cn";
-import { useRefresh } from "@/lib/use-topic";
 
 const STEPS = [
   { name: "model", path: "/models/" },
@@ -24,7 +23,6 @@ export function FirstSteps() {
   const t = useTranslations("home.steps");
   const system = useQuery(systemQuery).data;
   const jobs = useQuery(jobsQuery).data;
-  useRefresh("datasets", systemQuery.queryKey);
   if (!system || !jobs) {
     return (
       <Section title={t("title")}>

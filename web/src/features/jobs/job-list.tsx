@@ -14,14 +14,12 @@ import { LiveJob } from "@/features/jobs/live-jobs";
 import { NoJobs } from "@/features/jobs/no-jobs";
 import { jobsQuery } from "@/features/jobs/queries";
 import { useParam } from "@/lib/use-param";
-import { useRefresh } from "@/lib/use-topic";
 import type { Schemas } from "@/lib/api";
 
 /** All training jobs, live. The filter and what is chosen stand in the address. */
 export function JobList() {
   const t = useTranslations("training");
   const query = useQuery(jobsQuery);
-  useRefresh("jobs", jobsQuery.queryKey);
   return (
     <Page
       title={t("title")}

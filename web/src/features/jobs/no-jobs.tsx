@@ -7,14 +7,12 @@ import { Empty, QueryStates } from "@/components/states";
 import { ButtonLink } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { datasetsQuery } from "@/features/jobs/materials";
-import { useRefresh } from "@/lib/use-topic";
 
 const FIRST_STEPS = { data: "/datasets/", job: "/training/new/" };
 
 /** No job yet: the first step is the data, and where there is some, the job. */
 export function NoJobs() {
   const query = useQuery(datasetsQuery);
-  useRefresh("datasets", datasetsQuery.queryKey);
   return (
     <QueryStates
       query={query}

@@ -10,10 +10,8 @@ import { ErrorNote, QueryStates } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
 import { Skeleton } from "@/components/ui/skeleton";
-import { toast } from "@/components/ui/toast";
 import { PullRow } from "@/features/models/pull-row";
 import { modelsQuery, pull, pullsQuery } from "@/features/models/queries";
-import { useTopic } from "@/lib/use-topic";
 
 const EXAMPLES = ["gemma3:270m", "llama3.2:1b", "gemma3:1b"];
 
@@ -22,7 +20,6 @@ export function Pulls() {
   const t = useTranslations("models.pull");
   const models = useQuery(modelsQuery);
   const pulls = useQuery(pullsQuery);
-  useWhatIsPulled();
   return (
     <Section title={t("title")}>
       <QueryStates query={models} loading={<Skeleton className="h-42 rounded-2xl" />}>
@@ -98,22 +95,4 @@ function PullForm({ version }: { version: string }) {
       {start.error && <ErrorNote error={start.error} />}
     </form>
   );
-}
-
-/** Downloads begin and end here, in another tab or on the command line: what is shown follows. */
-function useWhatIsPulled(): void {
-  const t = useTranslations("models.pull");
-  const client = useQueryClient();
-  const reload = () => {
-    void client.invalidateQueries({ queryKey: pullsQuery.queryKey });
-    void client.invalidateQueries({ queryKey: modelsQuery.queryKey });
-  };
-  useTopic("jobs", {
-    onEvent: (event) => {
-      if (event.kind !== "deleted" && (event.kind !== "state" || event.body.kind !== "pull")) return;
-      reload();
-      if (event.kind === "state" && event.body.state === "succeeded") toast(t("done", { name: event.body.name }));
-    },
-    onReset: reload,
-  });
 }

@@ -4,10 +4,12 @@ import type { ReactNode } from "react";
 import { useTranslations } from "use-intl";
 import { Navigation } from "@/features/shell/navigation";
 import { StatusStrip } from "@/features/shell/status-strip";
+import { useKeptTrue } from "@/features/shell/use-kept-true";
 
 /** What stands around every page. */
 export function Shell({ children }: { children: ReactNode }) {
   const t = useTranslations("nav");
+  useKeptTrue();
   return (
     <>
       <a

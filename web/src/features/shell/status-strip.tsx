@@ -6,12 +6,11 @@ import { RunningJob } from "@/features/shell/running-job";
 import { Mark } from "@/features/shell/navigation";
 import { systemQuery } from "@/features/system/queries";
 import { cn } from "@/lib/cn";
-import { useConnection, useRefresh } from "@/lib/use-topic";
+import { useConnection } from "@/lib/use-topic";
 
 /** Always in sight and always of the same height: what runs, and whether the server answers. */
 export function StatusStrip() {
   const { data } = useQuery(systemQuery);
-  useRefresh("jobs", systemQuery.queryKey);
   const running = data?.running[0];
   return (
     <header className="sticky top-0 z-20 flex h-14 items-center justify-between gap-4 border-b border-line bg-bg px-4 md:px-8">

@@ -27,7 +27,7 @@ export function Chosen({ all, jobs, errors, onChange }: Props) {
   const t = useTranslations("compare");
   const listed = useQuery(jobsQuery);
   const ids = all.map(({ id }) => id);
-  useRefresh("jobs", jobsQuery.queryKey, ...ids.map((id) => jobQuery(id).queryKey));
+  useRefresh("jobs", ...ids.map((id) => jobQuery(id).queryKey));
   const others = listed.data?.filter(({ id }) => !ids.includes(id)) ?? [];
   return (
     <div className="flex flex-col gap-3">
