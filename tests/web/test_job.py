@@ -1,16 +1,17 @@
 """The page of a job, and jobs beside each other: what runs shows live, what is over shows whole."""
 
 import re
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from llmlora.store import events
 from llmlora.store.database import Database
 from llmlora.store.events import Line
-from tests.api.server import Serving, serving
+from tests.api.server import PATIENCE, Serving, serving
 from tests.tiny import tiny_gguf
 from tests.web.axe import violations
 from tests.web.conftest import PATIENCE_MS, Watched
@@ -78,24 +79,21 @@ def curve(page: Page, name: str = "Loss") -> Locator:
     return page.get_by_role("img", name=re.compile(f"^Chart of {name}"))
 
 
-def test_a_job_is_followed_from_its_first_step_to_its_results(watched: Watched, home: Path):
-    tiny_gguf(home / "tiny.gguf", "llama")
+def begin(page: Page, origin: str, home: Path, **recipe: object) -> None:
+    """Start a job on a tiny model, and look at it."""
+    model = tiny_gguf(home / "tiny.gguf", "llama")
     ask = {"headers": {"x-llmlora": "1"}}
-    api, page = f"{watched.origin}/api", watched.page
     rows = [{"instruction": f"What is {n}?", "output": f"It is {n}."} for n in range(12)]
-    dataset = page.request.post(f"{api}/datasets", data={"name": "rows", "rows": rows}, **ask).json()
-    recipe = {
-        "model": f"gguf:{home}/tiny.gguf",
-        "rank": 4,
-        "steps": 6,
-        "eval_every": 3,
-        "save_every": 3,
-        "max_length": 64,
-    }
-    recipe |= {"eval_split": 0.2, "sample_prompts": ["What is 7?"]}
+    dataset = page.request.post(f"{origin}/api/datasets", data={"name": "rows", "rows": rows}, **ask).json()
+    recipe = {"model": f"gguf:{model}", "rank": 4, "max_length": 64, "eval_split": 0.2, **recipe}
     asked = {"name": "tiny", "dataset_id": dataset["id"], "recipe": recipe}
-    job = page.request.post(f"{api}/training/jobs", data=asked, **ask).json()
-    page.goto(f"{watched.origin}/training/?id={job['id']}")
+    job = page.request.post(f"{origin}/api/training/jobs", data=asked, **ask).json()
+    page.goto(f"{origin}/training/?id={job['id']}")
+
+
+def test_a_job_is_followed_from_its_first_step_to_its_results(watched: Watched, home: Path):
+    page = watched.page
+    begin(page, watched.origin, home, steps=6, eval_every=3, save_every=3, sample_prompts=["What is 7?"])
 
     expect(page.get_by_text("Succeeded", exact=True)).to_be_visible(timeout=2 * PATIENCE_MS)
     expect(curve(page)).to_have_attribute("aria-label", re.compile(r"from 1 to 6\..*Validation loss went from"))
@@ -306,6 +304,39 @@ def look(chromium: Browser, server: Serving, pages: list[str], language: str, th
 
 def test_all_can_read_it(chromium, server, database, running, done):
     look(chromium, server, addresses(database, running, done), "ja", "dark", (360,))
+
+
+@pytest.mark.trip
+def test_a_job_is_paused_and_resumed_outlives_the_server_and_is_cancelled(
+    context: BrowserContext, built, tmp_path: Path
+):
+    page = context.new_page()
+
+    def grows() -> None:
+        expect(curve(page)).to_have_attribute("aria-label", re.compile("from 1 to"))
+        expect(curve(page)).not_to_have_attribute("aria-label", curve(page).get_attribute("aria-label"))
+
+    with serving(tmp_path) as server:
+        origin = f"http://{server.name}:{server.port}"
+        page.goto(f"{origin}/#token={server.token}")
+        page.get_by_text("Connected", exact=True).wait_for(state="attached")
+        begin(page, origin, tmp_path, steps=100_000)
+        grows()
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_text("Paused", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Resume").click()
+        grows()
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(PATIENCE)
+        expect(page.get_by_role("status").filter(has_text="Waiting")).to_be_visible()
+
+    with serving(tmp_path, "--port", str(server.port)):
+        expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible()
+        grows()
+        page.get_by_role("button", name="Cancel job").click()
+        page.get_by_role("alertdialog").get_by_role("button", name="Cancel job").click()
+        expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+    assert page.get_by_role("button", name="Retry").is_enabled()
 
 
 @pytest.mark.trip
