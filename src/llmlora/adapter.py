@@ -7,27 +7,29 @@ Only safetensors is read; `adapter_config.json` goes through a schema of our own
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from llmlora.data.template import ChatTemplate
 from llmlora.errors import AdapterMismatch, NotAnAdapter, OnlyLora
 from llmlora.model.source import Base
 from llmlora.model.weights import Floats, read_weights
 from llmlora.paths import Run
 from llmlora.text.catalogue import Words
 
-WEIGHTS, CONFIG, MANIFEST, RECIPE = (
+WEIGHTS, CONFIG, MANIFEST, RECIPE, TEMPLATE = (
     "adapter_model.safetensors",
     "adapter_config.json",
     "MANIFEST.json",
     "recipe.yaml",
+    "template.json",
 )
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-MAX_CONFIG_BYTES = 2**20
+MAX_CONFIG_BYTES, MAX_TEMPLATE_BYTES = 2**20, 8 * 2**20
 PREFIX = "base_model.model."
 LORA_A, LORA_B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
@@ -167,6 +169,35 @@ def base_name_of(path: Path) -> str:
         return name or str(yaml.safe_load((directory / RECIPE).read_text("utf-8"))["model"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         raise NotAnAdapter(directory, Words("not_adapter.no_base")) from None
+
+
+def template_of(path: Path) -> ChatTemplate | None:
+    """The chat template an adapter was trained with: of a run, an artefact, or a GGUF file that was exported.
+
+    None where that is its base's own: it does not say, or is a file.
+
+    Raises:
+        NotAnAdapter: what it says is damaged.
+    """
+    beside = (Run(path).final_model / TEMPLATE, path / TEMPLATE, template_beside(path))
+    file = next((one for one in beside if one.is_file()), None)
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as stream:
+            return TypeAdapter(ChatTemplate).validate_json(stream.read(MAX_TEMPLATE_BYTES), strict=True)
+    except (OSError, ValidationError):
+        raise NotAnAdapter(path, Words("not_adapter.template", {"file": file.name})) from None
+
+
+def template_beside(gguf: Path) -> Path:
+    """Where an exported file has its template, if that is not the base's own."""
+    return gguf.with_suffix(f".{TEMPLATE}")
+
+
+def written_template(template: ChatTemplate) -> str:
+    """What `template_of` reads."""
+    return json.dumps(asdict(template), indent=1, ensure_ascii=False)
 
 
 def check_base(adapter: Adapter, base: Base) -> None:

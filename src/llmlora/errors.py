@@ -34,6 +34,7 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── InvalidRows                        rows that cannot become conversations, all of them, by number
     ├── NothingToTrain                     no token is left to learn from
     ├── TemplateFailed                     a chat template that raises, loops or explodes
+    ├── TemplateNotFollowed                `template: ollama` where Ollama uses no Go template, or it is not certain
     ├── NotEnoughMemory                    the plan does not fit; three knobs to turn
     ├── OutputNotEmpty                     `train` into a directory that holds something
     ├── NothingToResume                    `--resume` of a directory that is not a run
@@ -319,6 +320,12 @@ class NothingToTrain(UserError):
 @dataclass(eq=False)
 class TemplateFailed(UserError):
     problem: Words
+
+
+@dataclass(eq=False)
+class TemplateNotFollowed(UserError):
+    name: str
+    reason: Words
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 Nothing is copied as it came. Weights and configuration are read by `adapter`, held against the layers of a base on this
 machine, and written anew; keys that mean nothing to us are dropped and reported. What the adapter says about its base
 is shown beside the one that was chosen, never loaded. An archive with anything else in it than the files of an adapter
-is refused whole; two of its members are read, and no name in it is ever used as a path.
+is refused whole; three of its members are read, and no name in it is ever used as a path.
 """
 
 import json
@@ -19,7 +19,19 @@ from typing import Any
 
 from safetensors.numpy import save_file
 
-from llmlora.adapter import CONFIG, PICKLES, WEIGHTS, Adapter, check_base, check_layers, read_adapter
+from llmlora.adapter import (
+    CONFIG,
+    PICKLES,
+    TEMPLATE,
+    WEIGHTS,
+    Adapter,
+    check_base,
+    check_layers,
+    read_adapter,
+    template_of,
+    written_template,
+)
+from llmlora.data.template import ChatTemplate
 from llmlora.errors import NotAnAdapter, OutputNotEmpty, WhichBase
 from llmlora.model.lora import named_for_others
 from llmlora.model.opened import open_base
@@ -65,7 +77,7 @@ def import_adapter(source: Path, model: str | None, name: str | None, home: Home
         OutputNotEmpty: there is one of this name.
     """
     with _opened(source) as directory:
-        adapter = read_adapter(directory)
+        adapter, template = read_adapter(directory), template_of(directory)
     base = resolve(model or _named_base(adapter, source, home, stores), home, stores)
     check_base(adapter, base)
     available = open_base(base).linears
@@ -73,7 +85,7 @@ def import_adapter(source: Path, model: str | None, name: str | None, home: Home
     target = home.adapters / (name or _name_of(source))
     if target.exists():
         raise OutputNotEmpty(target)
-    _write(target, adapter, base, peft_names(list(adapter.pairs), list(available)))
+    _write(target, adapter, template, base, peft_names(list(adapter.pairs), list(available)))
     return Imported(
         path=target,
         base=base.name,
@@ -99,7 +111,7 @@ def _opened(source: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(source) as archive:
                 _check_members(source, archive.infolist())
-                for name in (CONFIG, WEIGHTS):
+                for name in (CONFIG, WEIGHTS, TEMPLATE):
                     if name in archive.namelist():
                         (Path(private) / name).write_bytes(archive.read(name))
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -126,7 +138,7 @@ def _check_members(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _belongs(name: str) -> bool:
-    return name in (CONFIG, WEIGHTS) or BESIDE.fullmatch(name) is not None
+    return name in (CONFIG, WEIGHTS, TEMPLATE) or BESIDE.fullmatch(name) is not None
 
 
 def _named_base(adapter: Adapter, source: Path, home: Home, stores: Sequence[Path]) -> str:
@@ -145,7 +157,7 @@ def _name_of(source: Path) -> str:
     return found[:64] or "adapter"
 
 
-def _write(target: Path, adapter: Adapter, base: Base, targets: list[str]) -> None:
+def _write(target: Path, adapter: Adapter, template: ChatTemplate | None, base: Base, targets: list[str]) -> None:
     name, revision = named_for_others(base.name)
     config = {
         "peft_type": "LORA",
@@ -164,6 +176,8 @@ def _write(target: Path, adapter: Adapter, base: Base, targets: list[str]) -> No
     def write(staging: Path) -> None:
         save_file(adapter.state(), staging / WEIGHTS, metadata={"format": "pt"})
         (staging / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
+        if template:
+            (staging / TEMPLATE).write_text(written_template(template), "utf-8")
 
     facts = {
         "base": {"name": base.name, "digest": base.digest},

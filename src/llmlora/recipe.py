@@ -79,6 +79,7 @@ class Recipe(RecipeValues):
     batch_size: int = Field(4, ge=1, le=4096)
     gradient_accumulation: int = Field(2, ge=1, le=4096)
     max_length: int = Field(1024, ge=8, le=1_048_576)
+    template: Literal["model", "ollama"] = "model"
     seed: int = Field(0, ge=0, le=2**63 - 1)
 
     eval_split: float = Field(0.05, ge=0.0, le=0.5, allow_inf_nan=False)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from llmlora.api import artefacts, datasets, jobs, records
+from llmlora.api import artefacts, datasets, jobs, records, rows
 from llmlora.api.records import add_up, thin
 from llmlora.jobs.runner import Runner
 from llmlora.paths import Run
@@ -22,6 +22,8 @@ from llmlora.store import events
 from llmlora.store import jobs as queue
 from llmlora.store.events import Line
 from tests.api.app import app_of, context_at
+from tests.ollama.standin.server import ollama_standin
+from tests.ollama_store import OllamaStore
 from tests.peft_adapter import peft_adapter
 from tests.tiny import tiny_gguf
 
@@ -296,3 +298,72 @@ def test_the_log_and_the_samples_are_shown(client, here, asked):
         events.append(connection, job_id, [Line("sampled", 2, body)])
 
     assert client.get(f"/api/training/jobs/{job_id}/samples").json() == [{"step": 2, "prompt": "p", "answer": "a"}]
+
+
+GO = "{{ range .Messages }}[{{ .Role }}] {{ .Content }}<|im_end|>\n{{ end }}[assistant] "
+
+
+@pytest.fixture
+def served(tmp_path: Path):
+    """An API whose Ollama serves the model `m` with a template of its own."""
+    store = OllamaStore(tmp_path / "store")
+    store.add("registry.ollama.ai/library/m/latest", tiny_gguf(tmp_path / "m.gguf").read_bytes(), template=GO.encode())
+    with (
+        ollama_standin(store.root) as server,
+        closing(context_at(tmp_path, ollama=server.address, stores=(store.root,))) as context,
+        TestClient(app_of(context, datasets.router, jobs.router, records.router, rows.router)) as running,
+    ):
+        yield running, server, store, context
+
+
+def test_a_plan_warns_where_ollama_writes_other_prompts_and_a_recipe_may_follow(served):
+    client, server, *_ = served
+    made = client.post("/api/datasets", json={"name": "r", "rows": [{"instruction": "q", "output": "a"}] * 9}).json()
+    recipe = {"model": "ollama:m", "rank": 4, "steps": 20, "eval_split": 0, "max_length": 64}
+
+    def plan(**values: object) -> dict:
+        body = {"dataset_id": made["id"], "recipe": {**recipe, **values}}
+        return client.post("/api/training/plan", json=body).json()
+
+    (warning,) = plan()["warnings"]
+    assert "-<|im_start|>user↵" in warning
+    assert "+[user]␣What␣is␣a␣fox?<|im_end|>↵" in warning
+    assert plan(rank=2)["warnings"] == [warning]
+    followed = plan(template="ollama")
+    assert followed["warnings"] == []
+    assert followed["recipe"]["template"] == "ollama"
+    assert "--template ollama" in followed["command"]
+    assert sum(one.path == "/api/chat" for one in server.seen) == 6  # a model is not loaded at every change of a form
+
+
+def test_tokens_are_shown_as_the_recipe_has_them_written(served):
+    client, *_ = served
+    made = client.post("/api/datasets", json={"name": "r", "rows": [{"instruction": "q", "output": "a"}]}).json()
+    facts = {"model": "ollama:m", "template": "ollama"}
+
+    (row,) = client.get(f"/api/datasets/{made['id']}/tokens", params=facts).json()["rows"]
+    report = client.get(f"/api/datasets/{made['id']}/check", params=facts).json()
+
+    assert "".join(row["pieces"]) == "[user] q<|im_end|>\n[assistant] a<|im_end|>"
+    assert report["tokens"]["total"] == len(row["ids"])
+    refused = client.get(f"/api/datasets/{made['id']}/tokens", params={**facts, "model": "sample:smollm2-135m"})
+    assert refused.json()["error"]["code"] == "template_not_followed"
+
+
+def test_a_job_shows_the_tokens_of_the_template_it_began_with(served, tmp_path: Path):
+    client, _, store, context = served
+    made = client.post("/api/datasets", json={"name": "r", "rows": [{"instruction": "q", "output": "a"}] * 2}).json()
+    recipe = {"model": "ollama:m", "rank": 4, "steps": 1, "max_length": 64, "eval_split": 0, "template": "ollama"}
+    job_id = client.post("/api/training/jobs", json={"name": "j", "dataset_id": made["id"], "recipe": recipe}).json()[
+        "id"
+    ]
+
+    def shown() -> str:
+        page = client.get(f"/api/training/jobs/{job_id}/tokens", params={"limit": 1}).json()
+        return "".join(page["rows"][0]["pieces"])
+
+    assert shown() == "[user] q<|im_end|>\n[assistant] a<|im_end|>"
+    run_to_end(context, job_id)
+    other = b"{{ .Prompt }}{{ .Response }}<|im_end|>"
+    store.add("registry.ollama.ai/library/m/latest", (tmp_path / "m.gguf").read_bytes(), template=other)
+    assert shown() == "[user] q<|im_end|>\n[assistant] a<|im_end|>"

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -231,3 +232,14 @@ def test_the_stream_is_described_for_clients(client):
 
     answer = described["paths"]["/api/models/pull/{name}"]["post"]["responses"]["200"]["content"]
     assert answer["application/x-ndjson"]["schema"]["$ref"].endswith("PullLine")
+
+
+def test_a_base_tells_how_ollama_writes_its_prompts(client, here, tmp_path):
+    store = OllamaStore(tmp_path / "more")
+    store.add(TINY, (tmp_path / "tiny.gguf").read_bytes(), {"model_format": "gguf", "renderer": "fox"})
+    here.settings = replace(here.settings, ollama_stores=(store.root,))
+
+    told = client.get("/api/models/ollama:tiny").json()["rendering"]
+
+    assert told == {"kind": "renderer", "source": "fox", "text": "code inside Ollama (fox)"}
+    assert client.get(f"/api/models/gguf:{tmp_path / 'tiny.gguf'}").json()["rendering"] is None

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from llmlora.cli.data import row_ranges, tokens_text, visible
+from llmlora.cli.data import row_ranges, tokens_text
 from llmlora.cli.main import run
 from llmlora.model.source import Base
+from llmlora.text.visible import visible
+from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
 
 ROWS = [
@@ -225,3 +227,18 @@ def test_checking_a_file_for_a_model_loads_no_torch(rows, smollm2_path):
 
     assert done.returncode == 0
     assert b"SmolLM2" in done.stdout or b"smollm2" in done.stdout
+
+
+def test_rows_are_shown_as_ollama_would_write_them(rows, tmp_path, monkeypatch, capsys):
+    store = OllamaStore(tmp_path / "store")
+    weights = (tmp_path / "tiny.gguf").read_bytes()
+    store.add("registry.ollama.ai/library/tiny/latest", weights, template=b"<{{ .Prompt }}>{{ .Response }}<|im_end|>")
+    monkeypatch.setenv("OLLAMA_MODELS", str(store.root))
+
+    assert run(["data", "preview", rows(ROWS[0]), "--model", "tiny", "--template", "ollama", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert "".join(token["text"] for token in told["rows"][0]["tokens"]) == "<日本？>はい\u3000です<|im_end|>"
+    assert told["model"]["template"] == {"origin": "ollama", "name": "ollama"}
+    assert run(["data", "check", rows(*ROWS), "--model", "tiny", "--template", "ollama"]) == 0
+    assert "Ollama's own, in Go" in capsys.readouterr().out

@@ -106,3 +106,17 @@ def test_sizes_and_counts_are_readable() -> None:
 
 def test_both_languages_have_the_same_words() -> None:
     assert catalogue("en")["models"].keys() == catalogue("ja")["models"].keys()
+
+
+def test_show_tells_how_ollama_writes_the_prompts(store: OllamaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    weights = next(path for path in (store.root / "blobs").iterdir() if path.stat().st_size > 10_000).read_bytes()
+    store.add("registry.ollama.ai/library/go/latest", weights, template=b"{{ .Prompt }}")
+
+    shown = CliRunner().invoke(command, ["show", "go"], catch_exceptions=False).stdout
+    doubtful = CliRunner().invoke(command, ["show", "tiny"], catch_exceptions=False).stdout
+    as_json = json.loads(CliRunner().invoke(command, ["show", "go", "--json"], catch_exceptions=False).stdout)
+
+    assert "the Go template of the model" in shown
+    assert "before: no template" in doubtful
+    assert as_json["rendering"] == {"kind": "go", "source": "{{ .Prompt }}", "doubt": None}

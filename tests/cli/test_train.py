@@ -15,6 +15,7 @@ from llmlora.cli.options import given_values
 from llmlora.cli.train import command as train
 from llmlora.errors import NotEnoughMemory
 from llmlora.recipe import Recipe, make_recipe
+from tests.ollama_store import OllamaStore
 from tests.small_run import EXACT, events, on_machine, rows_file
 from tests.tiny import tiny_gguf
 
@@ -355,3 +356,30 @@ def test_help_answers_at_once():
 
 def test_an_unknown_command_is_the_users_mistake(capsys):
     assert run(["trian"]) == 2
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> list[str]:
+    """The options of a small run on a model of Ollama's, whose template is not the model's own."""
+    store = OllamaStore(tmp_path / "store")
+    template = b"{{ range .Messages }}[{{ .Role }}] {{ .Content }}<|im_end|>\n{{ end }}[assistant] "
+    store.add("registry.ollama.ai/library/m/latest", (tmp_path / "m.gguf").read_bytes(), template=template)
+    monkeypatch.setenv("OLLAMA_MODELS", str(store.root))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    return ["--model", "ollama:m", *words[2:]]
+
+
+def test_a_mismatch_with_ollama_is_told_before_training(served, tmp_path: Path, capfd):
+    assert run(["train", *served, "--out", str(tmp_path / "out")]) == 0
+
+    told = capfd.readouterr().err
+    assert "+[system]␣Be␣brief.<|im_end|>↵" in told
+    assert told.index("--template ollama") < told.index("Learning rate")
+
+
+def test_a_run_that_follows_ollama_says_so(served, tmp_path: Path, capfd):
+    assert run(["train", *served, "--template", "ollama", "--out", str(tmp_path / "out")]) == 0
+
+    told = capfd.readouterr().err
+    assert "Ollama writes the same prompts" in told
+    assert "Ollama's own, in Go (template: ollama)" in told

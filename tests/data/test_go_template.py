@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmlora.data import render
 from llmlora.data.conversation import Conversation, Turn
-from llmlora.data.go_template_syntax import GoTemplateError
+from llmlora.data.go_template_tokens import GoTemplateError
 from llmlora.data.ollama_template import OllamaTemplate
 from llmlora.data.render import Piece, Renderer
 from llmlora.data.template import ChatTemplate

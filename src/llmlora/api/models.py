@@ -24,6 +24,7 @@ from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.describe import Description, TensorCount, Tokenizer, describe, reason_of
 from llmlora.model.hf import HfDirectory
+from llmlora.model.prompts import rendering_in_force
 from llmlora.model.source import Base, list_names
 from llmlora.ollama import client, store
 from llmlora.ollama.names import Name
@@ -60,12 +61,23 @@ class ModelBody(BaseModel):
     chat_template: str | None = None
 
 
+class RenderingBody(BaseModel):
+    """How Ollama writes a base's prompts: `text` says it, with any doubt. `source` is a name or a template."""
+
+    kind: Literal["renderer", "go", "jinja", "none"]
+    source: str
+    text: str
+
+
 class ModelDetails(ModelBody):
-    """A base from inside: its layers, the names that `target_modules` may hold, the source of its chat template."""
+    """A base from inside: its layers, names that `target_modules` may hold, the source of its chat template, and how
+    Ollama writes its prompts.
+    """
 
     layers: int | None = None
     targets: list[str] = []
     template: str | None = None
+    rendering: RenderingBody | None = None
 
 
 class OllamaBody(BaseModel):
@@ -174,7 +186,13 @@ def get_model(here: Here, reader: Reader, name: str) -> ModelDetails:
         with GgufFile(path) as file:
             details.layers = file.metadata.get(f"{architecture.name}.block_count")
             details.template = choose_template(file).source if body.chat_template else None
+        details.rendering = _rendering(here, reader, body.name)
     return details
+
+
+def _rendering(here: Context, reader: Language, name: str) -> RenderingBody | None:
+    found = rendering_in_force(here.base(name), here.settings.ollama_stores, here.settings.ollama_address)
+    return RenderingBody(kind=found.kind, source=found.source, text=found.words().said(reader)) if found else None
 
 
 def _details_of_directory(details: ModelDetails, directory: HfDirectory) -> ModelDetails:

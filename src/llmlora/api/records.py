@@ -14,7 +14,7 @@ from llmlora.api.labels import Id
 from llmlora.api.rows import Limit, Offset, TokensPage
 from llmlora.errors import NotFound
 from llmlora.paths import Run
-from llmlora.recipe import make_recipe, read_recipe
+from llmlora.recipe import Recipe, make_recipe, read_recipe
 from llmlora.store import events
 from llmlora.store.jobs import Job
 
@@ -152,8 +152,15 @@ def list_job_tokens(here: Here, job_id: Id, offset: Offset = 0, limit: Limit = 5
     (data,) = recipe.data
     if not Path(data).is_file():
         raise NotFound("dataset", one.dataset_id or "")
-    facts = {"model": recipe.model, "max_length": recipe.max_length, "offset": offset, "limit": limit}
-    return TokensPage(**here.inspection.ask("tokens", data=data, mapping=recipe.mapping, row=None, **facts))
+    place = {"row": None, "offset": offset, "limit": limit}
+    facts = {"model": recipe.model, "max_length": recipe.max_length, "template": _template(here, one, recipe)}
+    return TokensPage(**here.inspection.ask("tokens", data=data, mapping=recipe.mapping, **place, **facts))
+
+
+def _template(here: Context, one: Job, recipe: Recipe) -> Any:
+    """The one that a run began with, which may have followed a store that has changed since; or the recipe's."""
+    plan = _out(here, one).plan
+    return (json.loads(plan.read_text("utf-8")).get("template") if plan.exists() else None) or recipe.template
 
 
 @router.get("/log")

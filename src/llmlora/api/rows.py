@@ -1,20 +1,31 @@
 """What is in a data set: its rows, their tokens, its columns, and the check for a model."""
 
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from llmlora.api.context import Context, Here
 from llmlora.api.datasets import DEFAULT_LENGTH, ColumnsBody, ReportBody, ask, fetch, path_of
 from llmlora.api.labels import Id
+from llmlora.text.catalogue import say
 
 router = APIRouter(prefix="/api/datasets/{dataset_id}", tags=["datasets"])
 
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Written = Annotated[Literal["model", "ollama"], Query(description=say("en", "recipe.template"))]
 Length = Annotated[int, Query(ge=8, le=1_048_576)]
 FromRow = Annotated[int | None, Query(ge=1, le=10**9, description="Begin with this row, or the next, not at `offset`")]
+
+
+@dataclass
+class Writing:
+    """How rows become a model's tokens."""
+
+    max_length: Length = DEFAULT_LENGTH
+    template: Written = "model"
 
 
 class TurnBody(BaseModel):
@@ -57,10 +68,13 @@ class TokensPage(BaseModel):
 
 @router.get("/check")
 def check_dataset(
-    here: Here, dataset_id: Id, model: str | None = None, max_length: Length = DEFAULT_LENGTH
+    here: Here,
+    dataset_id: Id,
+    how: Annotated[Writing, Depends()],
+    model: str | None = None,
 ) -> ReportBody:
     """The check again, with the token counts of a model."""
-    return ReportBody(**_answer(here, dataset_id, "check", model=model, max_length=max_length))
+    return ReportBody(**_answer(here, dataset_id, "check", model=model, **asdict(how)))
 
 
 @router.get("/columns")
@@ -81,13 +95,13 @@ def list_tokens(
     here: Here,
     dataset_id: Id,
     model: str,
-    max_length: Length = DEFAULT_LENGTH,
+    how: Annotated[Writing, Depends()],
     offset: Offset = 0,
     row: FromRow = None,
     limit: Limit = 5,
 ) -> TokensPage:
     """The exact tokens of some rows for a model, and which of them are trained."""
-    facts = {"model": model, "max_length": max_length, "offset": offset, "row": row, "limit": limit}
+    facts = {"model": model, "offset": offset, "row": row, "limit": limit, **asdict(how)}
     return TokensPage(**_answer(here, dataset_id, "tokens", **facts))
 
 

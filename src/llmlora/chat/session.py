@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from llmlora.adapter import template_of
 from llmlora.chat.engine import Engine, EngineOptions, Sampling
 from llmlora.data.base_text import template_and_tokenizer
 from llmlora.data.conversation import Turn
@@ -20,12 +21,14 @@ class Session:
     """Turns so far, and an engine that continues them; a context manager."""
 
     def __init__(self, model: Path, adapter: Path | None = None, system: str | None = None) -> None:
-        """Load the model, a GGUF file or a Hugging Face directory, and the adapter if there is one.
+        """Load the model, a GGUF file or a Hugging Face directory, and the adapter if there is one. Prompts are written
+        by the template the adapter was trained with.
 
         A merged model may stand in the adapter's place. It is an engine of its own; that of the base is started when
         the base is first asked.
         """
-        self.template, self.tokenizer = template_and_tokenizer(model)
+        own, self.tokenizer = template_and_tokenizer(model)
+        self.template = (template_of(adapter) if adapter else None) or own
         context = _context_of(model) or MOST_CONTEXT
         self.model, self.merged = model, adapter is not None and _is_merged(adapter)
         self.first = (Turn("system", system),) if system else ()

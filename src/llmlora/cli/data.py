@@ -2,7 +2,6 @@
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rich.text import Text
 from llmlora.cli.options import map_option, parse_mapping
 from llmlora.settings import Settings, read_language, read_settings
 from llmlora.text.catalogue import Language, say
+from llmlora.text.visible import visible
 
 if TYPE_CHECKING:
     from llmlora.data.check import Bin, Report, TokenCounts
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from llmlora.model.source import Base
 
 WIDE = 160
-MARKS = {" ": "␣", "\n": "↵\n", "\t": "⇥", "\r": "␍", "\u3000": "□"}
 BAR_CELLS, EIGHTHS = 30, ("", *"▏▎▍▌▋▊▉")
 PART = "◦"  # a token that is not yet a whole character
 # two looks in turn, so that one sees where a token ends
@@ -41,6 +40,12 @@ files_argument = click.argument("files", nargs=-1, required=True, type=click.Pat
 length_option = click.option(
     "--max-length", type=click.IntRange(8, 1_048_576), help=say(read_language(), "recipe.max_length")
 )
+template_option = click.option(
+    "--template",
+    type=click.Choice(["model", "ollama"]),
+    default="model",
+    help=say(read_language(), "recipe.template"),
+)
 json_option = click.option("--json", "as_json", is_flag=True, help=say(read_language(), "models.json_help"))
 
 
@@ -49,6 +54,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help=say(read_lang
 @map_option
 @click.option("--model", help=say(read_language(), "cli.data.model_help"))
 @length_option
+@template_option
 @json_option
 @click.pass_context
 def check_files(
@@ -57,6 +63,7 @@ def check_files(
     mapping: tuple[str, ...],
     model: str | None,
     max_length: int | None,
+    template: str,
     as_json: bool,
 ) -> None:
     from llmlora.data.check import check, tokenise
@@ -67,7 +74,7 @@ def check_files(
     if model is None:
         report, facts = check(reading), None
     else:
-        with _patience(settings), _writer(model, settings) as writer:
+        with _patience(settings), _writer(model, template, settings) as writer:
             length = max_length or _default_length()
             examples, problems = tokenise(reading, writer.tokenizer, writer.renderer, length)
             report, facts = check(reading, examples, length, problems), writer.facts()
@@ -86,9 +93,16 @@ def check_files(
     "--rows", type=click.IntRange(1), default=3, show_default=True, help=say(read_language(), "cli.data.rows_help")
 )
 @length_option
+@template_option
 @json_option
 def preview_files(
-    files: tuple[Path, ...], mapping: tuple[str, ...], model: str, rows: int, max_length: int | None, as_json: bool
+    files: tuple[Path, ...],
+    mapping: tuple[str, ...],
+    model: str,
+    rows: int,
+    max_length: int | None,
+    template: str,
+    as_json: bool,
 ) -> None:
     from llmlora.data.examples import make_examples
     from llmlora.data.read import read_conversations
@@ -100,7 +114,7 @@ def preview_files(
     if reading.problems:
         click.echo(say(settings.language, "cli.data.some_errors", count=len(reading.problems)), err=True)
     length = max_length or _default_length()
-    with _patience(settings), _writer(model, settings) as writer:
+    with _patience(settings), _writer(model, template, settings) as writer:
         examples = make_examples(reading.conversations[:rows], writer.tokenizer, writer.renderer, length)
     if as_json:
         shown_rows = [_row_document(example, writer.tokenizer) for example in examples]
@@ -128,30 +142,24 @@ class Writer:
 
 
 @contextmanager
-def _writer(model: str, settings: Settings) -> Iterator[Writer]:
+def _writer(model: str, chosen: str, settings: Settings) -> Iterator[Writer]:
     from llmlora.data.base_text import template_and_tokenizer
     from llmlora.data.render import Renderer
+    from llmlora.model.prompts import followed
     from llmlora.model.source import resolve
 
     base = resolve(model, settings.home, settings.ollama_stores)
     template, tokenizer = template_and_tokenizer(base.path)
+    if chosen == "ollama":
+        template = followed(base, settings.ollama_stores, template)
     with Renderer(template) as renderer:
         yield Writer(base, template, tokenizer, renderer)
-
-
-def visible(text: str) -> str:
-    """Text in which white space shows and nothing steers the terminal."""
-    return "".join(MARKS.get(letter, letter if _harmless(letter) else f"‹U+{ord(letter):04X}›") for letter in text)
 
 
 def row_ranges(rows: Sequence[int]) -> str:
     """`[1, 2, 3, 7]` → `1–3, 7`."""
     runs = [list(run) for _, run in groupby(enumerate(rows), lambda pair: pair[1] - pair[0])]
     return ", ".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}–{run[-1][1]}" for run in runs)
-
-
-def _harmless(letter: str) -> bool:
-    return unicodedata.category(letter)[0] not in "CZ"
 
 
 def _show_report(report: "Report", facts: dict[str, Any] | None, language: Language, console: Console) -> None:

@@ -7,8 +7,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from llmlora.data.ollama_rendering import Rendering
 from llmlora.errors import StoreUnreadable
 from llmlora.model.describe import Description, Tokenizer, describe, describe_all, reason_of
+from llmlora.model.prompts import rendering_in_force
 from llmlora.model.source import resolve
 from llmlora.ollama.store import names
 from llmlora.settings import Settings, read_language, read_settings
@@ -39,11 +41,12 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help=say(read_language(), "models.json_help"))
 def show_model(name: str, as_json: bool) -> None:
     settings = read_settings()
-    found = describe(resolve(name, settings.home, settings.ollama_stores, fetch=False))
+    base = resolve(name, settings.home, settings.ollama_stores, fetch=False)
+    found, rendering = describe(base), rendering_in_force(base, settings.ollama_stores, settings.ollama_address)
     if as_json:
-        _print_json(found.to_json())
+        _print_json(found.to_json() | {"rendering": rendering and rendering.to_json()})
     else:
-        _console().print(_sheet(found, settings.language))
+        _console().print(_sheet(found, rendering, settings.language))
 
 
 def readable_size(nbytes: int | None) -> str:
@@ -94,12 +97,14 @@ def _table(found: list[Description], language: Language) -> Table:
     return table
 
 
-def _sheet(one: Description, language: Language) -> Table:
+def _sheet(one: Description, rendering: Rendering | None, language: Language) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in _facts(one, language):
         table.add_row(say(language, f"models.{key}"), value)
+    if rendering:
+        table.add_row(say(language, "models.rendering"), rendering.words().said(language))
     return table
 
 

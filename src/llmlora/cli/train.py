@@ -53,12 +53,17 @@ def _written(recipe: Path) -> dict[str, Any]:
 
 def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
     recipe = make_recipe(values)
+    from llmlora.model.prompts import compare_prompts
     from llmlora.train.prepare import prepare
     from llmlora.train.run import need_empty, start
 
     need_empty(out)
     with patience("preparing", settings):
         prepared = prepare(recipe, settings.home, settings.ollama_stores)
+        where = (settings.ollama_stores, settings.ollama_address)
+        told = compare_prompts(prepared.template, prepared.tokenizer, prepared.base, *where)
+    if told:
+        click.echo(told.words().said(settings.language), err=True)
     return watch(prepared, out, settings, start)
 
 

@@ -19,7 +19,6 @@ from llmlora.data.go_template_syntax import (
     Dot,
     Field,
     Function,
-    GoTemplateError,
     Include,
     Leave,
     Nodes,
@@ -28,6 +27,7 @@ from llmlora.data.go_template_syntax import (
     Text,
     Variable,
 )
+from llmlora.data.go_template_tokens import GoTemplateError
 
 Value = Any
 Functions = Mapping[str, Callable[..., Value]]

@@ -15,7 +15,6 @@ from llmlora.data.go_template_syntax import (
     Action,
     Branch,
     Field,
-    GoTemplateError,
     Include,
     Node,
     Nodes,
@@ -24,6 +23,7 @@ from llmlora.data.go_template_syntax import (
     Variable,
     parse,
 )
+from llmlora.data.go_template_tokens import GoTemplateError
 from llmlora.data.unusable import Unusable
 
 Message = dict[str, str]
@@ -47,9 +47,9 @@ class OllamaTemplate:
         """
         self.ends = [end for end in ends if end]
         self.trees = parse(source, NAMES | set(FUNCTIONS))
-        mentioned = {name.lower() for tree in self.trees.values() for name in _identifiers(tree)}
-        self.knows_messages = "messages" in mentioned
-        if not mentioned & {"messages", "response"}:
+        # the names it mentions, in lower case, by which Ollama judges it
+        self.mentioned = {name.lower() for tree in self.trees.values() for name in _identifiers(tree)}
+        if not self.mentioned & {"messages", "response"}:
             self.trees[""] += (RESPONSE,)
 
     def answer(self, messages: list[Message], *, prompt: bool) -> list[tuple[str, bool]]:
@@ -83,7 +83,7 @@ class OllamaTemplate:
             Unusable: it writes too much.
         """
         system, collated = _collate(messages)
-        if self.knows_messages:
+        if "messages" in self.mentioned:
             turns = [Struct(Role=one["role"], Content=one["content"], **SILENT) for one in collated]
             values = {"System": system, "Messages": turns, "Tools": NoTools(), "Response": "", **THINKING}
             text = self._run(self.trees, FUNCTIONS, values)

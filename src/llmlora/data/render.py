@@ -23,6 +23,18 @@ class Piece:
     trained: bool
 
 
+def end_of_turn(template: ChatTemplate) -> str:
+    """The marker with which answers end in training.
+
+    Raises:
+        TemplateFailed: the template cannot write a question and an answer.
+    """
+    answer = "answer"
+    with Renderer(template) as renderer:
+        pieces = renderer.pieces(Conversation(1, (Turn("user", "question"), Turn("assistant", answer))))
+    return "".join(piece.text for piece in pieces if piece.trained).partition(answer)[2]
+
+
 class Renderer:
     """A running template; a context manager."""
 

@@ -17,7 +17,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from llmlora.confine import limit_memory, limit_time
-from llmlora.data.go_template_syntax import GoTemplateError
+from llmlora.data.go_template_tokens import GoTemplateError
 from llmlora.data.ollama_template import MAX_OUTPUT, Message, OllamaTemplate
 from llmlora.data.unusable import Unusable
 

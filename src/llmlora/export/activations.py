@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from llmlora.adapter import template_of
 from llmlora.data.conversation import Conversation, Turn
 from llmlora.data.examples import Example, make_examples
 from llmlora.data.read import read_conversations
@@ -25,10 +26,10 @@ FALLBACK = (
 
 
 def calibration_examples(adapter: Path, file: GgufFile) -> tuple[list[Example], str, str]:
-    """Up to 16 rows cut at 256 tokens, where they came from, and the chat template's source."""
+    """Up to 16 rows cut at 256 tokens, where they came from, and the source of the base's chat template."""
     template, tokenizer = choose_template(file), load_tokenizer(file)
     conversations, origin = _conversations(adapter)
-    with Renderer(template) as renderer:
+    with Renderer(template_of(adapter) or template) as renderer:
         examples = make_examples(conversations, tokenizer, renderer, TOKENS)
     return examples, origin, template.source
 

@@ -11,7 +11,7 @@ import numpy as np
 from llmlora.adapter import check_base, read_adapter
 from llmlora.errors import DoraNeedsMerging
 from llmlora.export.mapping import Placed, open_gguf, place
-from llmlora.export.modelfile import write_modelfile
+from llmlora.export.modelfile import keep_template, write_modelfile
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import STRING
 from llmlora.gguf.writer import TensorPlan, write_gguf
@@ -45,6 +45,7 @@ def export_adapter(adapter_path: Path, base: Base, target: Path) -> int:
         ]
         write_gguf(target, metadata, [plan for one in placed for plan in _halves(one)])
     write_modelfile(target, base, is_adapter=True)
+    keep_template(target, adapter.path)
     return len(placed)
 
 

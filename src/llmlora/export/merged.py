@@ -21,7 +21,7 @@ from llmlora.data.packing import pack
 from llmlora.data.template import TEMPLATE_KEY
 from llmlora.export.activations import calibration_examples
 from llmlora.export.mapping import Placed, open_gguf, place
-from llmlora.export.modelfile import write_modelfile
+from llmlora.export.modelfile import keep_template, write_modelfile
 from llmlora.export.quantise import pack_as
 from llmlora.ggml import BY_NAME, TensorType
 from llmlora.gguf.reader import STRING, GgufFile
@@ -84,6 +84,7 @@ def export_merged(
             metadata.append((TEMPLATE_KEY, STRING, template))
         write_gguf(target, metadata, _tensors(file, touched), alignment=file.alignment)
     write_modelfile(target, base, is_adapter=False)
+    keep_template(target, adapter.path)
     return MergeReport(origin, list(decided.values()))
 
 

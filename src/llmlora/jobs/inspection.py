@@ -51,7 +51,8 @@ class Inspection:
         # it looks into the models that are here, and downloads none
         child = JsonChild("llmlora.jobs.inspection_child", {"HF_HUB_CACHE": str(cache_directory())})
         stores = [str(store) for store in self.settings.ollama_stores]
-        child.send({"home": str(self.settings.home.root), "stores": stores})
+        setup = {"home": str(self.settings.home.root), "stores": stores, "ollama": self.settings.ollama_address}
+        child.send(setup)
         return child
 
     def _end(self) -> None:

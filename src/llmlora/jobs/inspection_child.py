@@ -1,7 +1,7 @@
 """The process that looks into data sets and models for the web process, which loads neither torch nor foreign files.
 
-Reads JSON lines: first {"home", "stores"}, then questions {"ask": name, …}; answers {"answer": …} or {"error": …}.
-The last data set and tokenizer stay in memory, so that turning pages is quick.
+Reads JSON lines: first {"home", "stores", "ollama"}, then questions {"ask": name, …}; answers {"answer": …} or
+{"error": …}. The last data set and tokenizer stay in memory, so that turning pages is quick.
 """
 
 import json
@@ -19,9 +19,11 @@ from typing import Any
 from llmlora.child import die_with_parent
 from llmlora.errors import LlmloraError
 from llmlora.paths import Home
+from llmlora.text.catalogue import Words
 
 Question = dict[str, Any]
 Columns = dict[str, str]
+PATIENCE = 30.0  # seconds, for Ollama to load the model whose prompts it is asked for
 PROBLEMS_KEPT = 100  # of each code; the counts are those of all
 
 
@@ -32,7 +34,8 @@ def main() -> None:
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     setup = json.loads(sys.stdin.readline())
-    inspector = Inspector(Home(Path(setup["home"])), [Path(store) for store in setup["stores"]])
+    stores = tuple(Path(store) for store in setup["stores"])
+    inspector = Inspector(Home(Path(setup["home"])), stores, setup["ollama"])
     for line in sys.stdin:
         question = json.loads(line)
         try:
@@ -48,9 +51,12 @@ class Inspector:
     """Where things are."""
 
     home: Home
-    stores: list[Path]
+    stores: tuple[Path, ...]
+    ollama: str  # the address of its server
 
-    def check(self, data: str, mapping: Columns, model: str | None, max_length: int) -> Question:
+    def check(
+        self, data: str, mapping: Columns, model: str | None, max_length: int, template: str = "model"
+    ) -> Question:
         """The report on a data set, with token counts when there is a model."""
         from llmlora.data.check import check, tokenise  # noqa: PLC0415 - each answer loads what it needs
 
@@ -58,7 +64,7 @@ class Inspector:
         if model is None:
             report = check(reading)
         else:
-            with self._renderer(model) as (renderer, tokenizer):
+            with self._renderer(model, template) as (renderer, tokenizer):
                 examples, problems = tokenise(reading, tokenizer, renderer, max_length)
             report = check(reading, examples, max_length, problems)
         facts = report.to_json()
@@ -80,12 +86,15 @@ class Inspector:
         page, conversations = _page(data, mapping, **place)
         return {**page, "rows": [asdict(one) for one in conversations]}
 
-    def tokens(self, data: str, mapping: Columns, model: str, max_length: int, **place: Any) -> Question:
-        """The exact tokens of some rows for a model, which of them are trained, and which are no text."""
+    def tokens(self, data: str, mapping: Columns, model: str, max_length: int, template: Any, **place: Any) -> Question:
+        """The exact tokens of some rows for a model, which of them are trained, and which are no text.
+
+        `template` is the recipe's, or the one that a run has frozen.
+        """
         from llmlora.data.examples import make_examples  # noqa: PLC0415
 
         page, conversations = _page(data, mapping, **place)
-        with self._renderer(model) as (renderer, tokenizer):
+        with self._renderer(model, template) as (renderer, tokenizer):
             examples = make_examples(conversations, tokenizer, renderer, max_length)
         rows = [
             {
@@ -119,15 +128,29 @@ class Inspector:
             "trainable_parameters": made.shape.adapter_parameters,
             "file_bytes": made.shape.file_bytes,
             "free_memory": free,
-            "warnings": [one.to_json() for one in advise(made, plan, free)],
+            "warnings": [one.to_json() for one in (*advise(made, plan, free), *self._prompts(made))],
         }
 
+    def _prompts(self, made: Any) -> list[Words]:
+        """What is to be said where Ollama writes other prompts than the run, or that is not known."""
+        from llmlora.model.prompts import compare_prompts  # noqa: PLC0415
+
+        told = compare_prompts(made.template, made.tokenizer, made.base, self.stores, self.ollama, PATIENCE)
+        return [told.words()] if told and told.verdict != "same" else []
+
     @contextmanager
-    def _renderer(self, model: str) -> Any:
+    def _renderer(self, model: str, chosen: Any) -> Any:
         from llmlora.data.render import Renderer  # noqa: PLC0415
+        from llmlora.data.template import ChatTemplate  # noqa: PLC0415
+        from llmlora.model.prompts import followed  # noqa: PLC0415
         from llmlora.model.source import resolve  # noqa: PLC0415
 
-        template, tokenizer = _text_of(resolve(model, self.home, self.stores, fetch=False))
+        base = resolve(model, self.home, self.stores, fetch=False)
+        template, tokenizer = _text_of(base)
+        if chosen == "ollama":
+            template = followed(base, self.stores, template)
+        elif chosen != "model":
+            template = ChatTemplate(**chosen)
         with Renderer(template) as renderer:
             yield renderer, tokenizer
 

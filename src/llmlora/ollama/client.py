@@ -195,14 +195,16 @@ def generate(
             yield said.model_copy(update={"text": said.response})
 
 
-def render(address: str, name: str, messages: Sequence[Mapping[str, str]]) -> str | None:
+def render(
+    address: str, name: str, messages: Sequence[Mapping[str, str]], seconds: float = SILENCE_SECONDS
+) -> str | None:
     """The prompt that Ollama writes for these messages; None where the server is older than 0.11.5.
 
     It loads the model. The token that a text begins with is not shown.
     """
     body = {"model": name, "messages": list(messages), "think": False, "stream": False, "_debug_render_only": True}
     body["options"] = {"num_predict": 1}  # an old server answers, and shall be quick about it
-    said = parsed(_Rendered, fetch(address, Asked("POST", "/api/chat", body), SILENCE_SECONDS, seconds=SILENCE_SECONDS))
+    said = parsed(_Rendered, fetch(address, Asked("POST", "/api/chat", body), seconds, seconds=seconds))
     return said.debug.rendered_template if said.debug else None
 
 

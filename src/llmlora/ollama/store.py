@@ -45,10 +45,13 @@ class Manifest(BaseModel):
 
 
 class Config(BaseModel):
-    """The parts of a model's config that decide whether it can be trained."""
+    """The parts of a model's config that decide whether it can be trained, and how its prompts are written."""
 
     model_format: str = ""
+    model_family: str = ""
     remote_host: str = ""
+    renderer: str = ""
+    parser: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,15 +86,23 @@ class StoredModel:
         return next((line[:120] for line in lines if line), None)
 
     def template(self) -> str | None:
-        """The Go template Ollama would use, if the model has one of its own."""
-        return next(iter(self._texts("template")), None)
+        """The Go template the model has, if it has one; `prompt` is its layer's name of old."""
+        return next(iter([*self._texts("prompt"), *self._texts("template")][::-1]), None)
+
+    def system(self) -> str | None:
+        """What Ollama says first in conversations that bring no system turn."""
+        return next(iter([*self._texts("system")][::-1]), None)
+
+    def begins_with_messages(self) -> bool:
+        """Whether Ollama puts turns of the model's own before every conversation."""
+        return bool(self._layers("messages"))
 
     def params(self) -> str | None:
         """The JSON of Ollama's default parameters, if it has any."""
         return next(iter(self._texts("params")), None)
 
     def _obstacle(self) -> str | None:
-        config = self._config()
+        config = self.config()
         if config.remote_host:
             return f"it runs at {config.remote_host} and has no weights here"
         if config.model_format not in ("", "gguf"):
@@ -103,7 +114,13 @@ class StoredModel:
             return f"its weights are split over {models} files"
         return None if models else "it has no GGUF file"
 
-    def _config(self) -> Config:
+    def config(self) -> Config:
+        """Its config.
+
+        Raises:
+            NotTrainable: it is damaged.
+            StoreUnreadable: it may not be read.
+        """
         try:
             path = blob_path(self.store, self.manifest.config.digest)
             return Config.model_validate_json(_read(path, MAX_TEXT_BYTES))

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from llmlora import __version__
+from llmlora.adapter import TEMPLATE, written_template
+from llmlora.data.render import end_of_turn
 from llmlora.model.describe import describe
 from llmlora.model.lora import named_for_others, save_adapter
 from llmlora.train.checkpoint import Progress
@@ -56,7 +58,9 @@ def write_artefact(target: Path, prepared: Prepared, progress: Progress) -> None
     def write(staging: Path) -> None:
         save_adapter(prepared.model, staging)
         prepared.tokenizer.save(staging)
-        (staging / "chat_template.jinja").write_text(prepared.template.source, "utf-8")
+        (staging / TEMPLATE).write_text(written_template(prepared.template), "utf-8")
+        if prepared.template.language == "jinja":
+            (staging / "chat_template.jinja").write_text(prepared.template.source, "utf-8")
         (staging / "recipe.yaml").write_text(prepared.recipe.to_yaml(), "utf-8")
         (staging / "README.md").write_text(_card(target, prepared, progress), "utf-8")
 
@@ -69,8 +73,15 @@ def _facts(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         "llmlora": __version__,
         "base": {"name": prepared.base.name, "digest": prepared.base.digest},
         "data": {"paths": prepared.recipe.data, "fingerprint": prepared.frozen.data_fingerprint},
+        "template": _template_facts(prepared),
         "metrics": asdict(progress),
     }
+
+
+def _template_facts(prepared: Prepared) -> dict[str, str]:
+    """How its prompts are written; the text is beside it."""
+    one = prepared.template
+    return {"language": one.language, "origin": one.origin, "name": one.name, "end_of_turn": end_of_turn(one)}
 
 
 def _card(target: Path, prepared: Prepared, progress: Progress) -> str:

@@ -4,7 +4,7 @@ Nothing is written here. Whatever is wrong with recipe, rows, model or machine i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +28,7 @@ from llmlora.errors import InvalidRecipe, NothingToTrain, RunChanged
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
+from llmlora.model.prompts import followed
 from llmlora.model.shape import shape_of
 from llmlora.model.source import Base, resolve, verify
 from llmlora.model.targets import peft_names, targets_of
@@ -50,6 +51,7 @@ class Frozen:
     versions: dict[str, str]
     start_digest: str | None = None
     base_name: str = ""  # with the commit of a model of the hub
+    template: dict[str, str] | None = None  # where the recipe follows Ollama's, whose store may change
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,11 @@ class Draft:
         return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), probe_machine())
 
 
-def draft(recipe: Recipe, home: Home, stores: Sequence[Path], *, fetch: bool = True) -> Draft:
-    """Think a run through. With `fetch`, a model of the Hugging Face hub that is not here is downloaded.
+def draft(
+    recipe: Recipe, home: Home, stores: Sequence[Path], *, fetch: bool = True, frozen: Frozen | None = None
+) -> Draft:
+    """Think a run through. With `fetch`, a model of the Hugging Face hub that is not here is downloaded; with `frozen`,
+    rows are written as for the run that froze it.
 
     Raises:
         UserError: any of the user's mistakes.
@@ -134,6 +139,10 @@ def draft(recipe: Recipe, home: Home, stores: Sequence[Path], *, fetch: bool = T
     targets = targets_of(recipe.target_modules, available)
     recipe = resolve_recipe(recipe, base, opened)
     template, tokenizer = template_and_tokenizer(base.path)
+    if frozen and frozen.template:
+        template = ChatTemplate(**cast(dict[str, Any], frozen.template))
+    elif recipe.template == "ollama":
+        template = followed(base, stores, template)
     examples, prompts = _tokenise(recipe, template, tokenizer)
     usable = [example for example in examples if example.usable]
     if not usable:
@@ -164,7 +173,7 @@ def prepare(
     Raises:
         UserError: any of the user's mistakes, before anything is written.
     """
-    made = draft(recipe, home, stores, fetch=fetch)
+    made = draft(recipe, home, stores, fetch=fetch, frozen=frozen)
     if frozen is None:
         frozen = Frozen(
             plan=made.plan(),
@@ -173,6 +182,7 @@ def prepare(
             versions=library_versions(),
             start_digest=digest_of_start(made.start),
             base_name=made.base.name,
+            template=asdict(made.template) if recipe.template == "ollama" else None,
         )
     elif made.base.digest != frozen.base_digest:
         raise RunChanged("base model", frozen.base_digest, made.base.digest)

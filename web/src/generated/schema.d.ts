@@ -1519,7 +1519,8 @@ export interface components {
         };
         /**
          * ModelDetails
-         * @description A base from inside: its layers, the names that `target_modules` may hold, the source of its chat template.
+         * @description A base from inside: its layers, names that `target_modules` may hold, the source of its chat template, and how
+         *     Ollama writes its prompts.
          */
         ModelDetails: {
             /** Name */
@@ -1561,6 +1562,7 @@ export interface components {
             targets?: string[];
             /** Template */
             template?: string | null;
+            rendering?: components["schemas"]["RenderingBody"] | null;
         };
         /** ModelsBody */
         ModelsBody: {
@@ -1896,6 +1898,13 @@ export interface components {
              */
             max_length?: number;
             /**
+             * Template
+             * @description How conversations are written for the model: by the model's own chat template (model), or by the Go template that Ollama serves an ollama: base with (ollama), so that both write the same.
+             * @default model
+             * @enum {string}
+             */
+            template?: "model" | "ollama";
+            /**
              * Seed
              * @description Decides the shuffle and the first weights; the same seed gives the same adapter.
              * @default 0
@@ -1950,6 +1959,21 @@ export interface components {
             };
             /** Yaml */
             yaml: string;
+        };
+        /**
+         * RenderingBody
+         * @description How Ollama writes a base's prompts: `text` says it, with any doubt. `source` is a name or a template.
+         */
+        RenderingBody: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "renderer" | "go" | "jinja" | "none";
+            /** Source */
+            source: string;
+            /** Text */
+            text: string;
         };
         /**
          * ReportBody
@@ -2883,6 +2907,8 @@ export interface operations {
             query?: {
                 model?: string | null;
                 max_length?: number;
+                /** @description How conversations are written for the model: by the model's own chat template (model), or by the Go template that Ollama serves an ollama: base with (ollama), so that both write the same. */
+                template?: "model" | "ollama";
             };
             header?: never;
             path: {
@@ -2983,11 +3009,13 @@ export interface operations {
         parameters: {
             query: {
                 model: string;
-                max_length?: number;
                 offset?: number;
                 /** @description Begin with this row, or the next, not at `offset` */
                 row?: number | null;
                 limit?: number;
+                max_length?: number;
+                /** @description How conversations are written for the model: by the model's own chat template (model), or by the Go template that Ollama serves an ollama: base with (ollama), so that both write the same. */
+                template?: "model" | "ollama";
             };
             header?: never;
             path: {

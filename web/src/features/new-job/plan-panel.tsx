@@ -105,7 +105,7 @@ function Warnings({ warnings }: { warnings: string[] }) {
       {warnings.map((one) => (
         <li key={one} className="flex gap-2">
           <TriangleAlertIcon aria-hidden className="mt-1 size-4 shrink-0 text-warn" />
-          {one}
+          <span className="min-w-0 whitespace-pre-wrap wrap-anywhere">{one}</span>
         </li>
       ))}
     </ul>
