@@ -50,6 +50,7 @@ class Comparison:
     by: Literal["ollama", "interpreter"] | None = None
     reason: Words | None = None
     diff: str = ""  # of the first conversation that differs, white space made visible
+    follows: bool = False  # training uses Ollama's template already
 
     def words(self) -> Words:
         """It in a sentence, with the diff and the way to follow where there is one."""
@@ -58,7 +59,7 @@ class Comparison:
             return Words("prompt.unknown", {"rendering": rendering, "reason": self.reason})
         if self.verdict == "same":
             return Words("prompt.same", {"rendering": rendering, "by": Words(f"prompt.by_{self.by}")})
-        way = Words("prompt.follow" if self.rendering.kind == "go" else "prompt.no_way")
+        way = Words("prompt.follow" if self.rendering.kind == "go" and not self.follows else "prompt.no_way")
         return Words("prompt.different", {"rendering": rendering, "diff": self.diff, "way": way})
 
 
@@ -125,7 +126,8 @@ def compare_prompts(
         with Renderer(template) as renderer:
             ours = [_effective(renderer.prompt(turns), tokenizer) for turns in PROBES.values()]
         if isinstance(server, Server) and release(server.version) >= SHOWS_PROMPT_SINCE:
-            return _held_against(ours, _told(server, seconds), rendering, tokenizer, "ollama")
+            found = _held_against(ours, _told(server, seconds), rendering, tokenizer, "ollama")
+            return replace(found, follows=template.origin == "ollama")
     except TemplateFailed as error:
         return replace(unknown, reason=error.problem)
     except (OllamaUnreachable, OllamaFailed) as error:
