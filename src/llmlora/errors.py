@@ -11,6 +11,7 @@ LlmloraError                      exit 1   something failed that is not the user
 ├── InspectionFailed                       looking into data or a plan took too long, or too much
 ├── OllamaUnreachable                      no Ollama server answers at the configured address
 ├── OllamaFailed                           Ollama answers, and refuses
+├── CertificateFailed                      what answers is not what was trained, or not closely enough
 └── UserError                     exit 2   the user can mend it; `hint` says how
     ├── ModelNotFound                      a name that resolves to nothing
     ├── SampleMissing                      a sample model whose packages are not installed
@@ -49,6 +50,8 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── TooLarge                           more bytes than are accepted
     ├── NotAnAdapter                       a directory or file that is not an adapter of ours or PEFT's
     ├── WhichBase                          an adapter to import that names no base there is here
+    ├── BadModelName                       what cannot be the name of a model in Ollama
+    ├── ModelNameTaken                     a model in Ollama that is not ours has the name
     ├── DoraNeedsMerging                   a DoRA adapter asked for as a GGUF adapter, which cannot hold it
     └── AdapterMismatch                    an adapter for another base
 
@@ -182,6 +185,12 @@ class OllamaUnreachable(LlmloraError):
 @dataclass(eq=False)
 class OllamaFailed(LlmloraError):
     problem: str
+
+
+@dataclass(eq=False)
+class CertificateFailed(LlmloraError):
+    path: Path
+    broken: Sequence[Words]
 
 
 @dataclass(eq=False)
@@ -365,6 +374,16 @@ class WhichBase(UserError):
     path: Path
     said: str
     available: Sequence[str]
+
+
+@dataclass(eq=False)
+class BadModelName(UserError):
+    name: str
+
+
+@dataclass(eq=False)
+class ModelNameTaken(UserError):
+    name: str
 
 
 @dataclass(eq=False)

@@ -16,6 +16,8 @@ OUT/                     one run, `--out`
   events.jsonl           what happened, one object a line
   checkpoints/checkpoint-N/
   final_model/           the artefact
+  ollama.json            what became of it in Ollama, once it was registered
+  certificate.json       the proof that what was trained is what answers; certificate.html is the same for people
   log                    what the process of a job printed
 """
 
@@ -88,6 +90,14 @@ class Run:
     @property
     def final_model(self) -> Path:
         return self.root / "final_model"
+
+    @property
+    def registered(self) -> Path:
+        return self.root / "ollama.json"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "certificate.json"
 
     @property
     def log(self) -> Path:

@@ -7,30 +7,34 @@ that keeps the update: `kept` = ⟨got, Δ⟩/⟨Δ, Δ⟩ at least 0.95, and on
 of the base, in which each adapted layer decides for itself when its input passes by.
 """
 
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llmlora.adapter import check_base, read_adapter
+from llmlora.adapter import WEIGHTS, adapter_directory, check_base, read_adapter
 from llmlora.data.packing import pack
 from llmlora.data.template import TEMPLATE_KEY
 from llmlora.export.activations import calibration_examples
 from llmlora.export.mapping import Placed, open_gguf, place
 from llmlora.export.modelfile import keep_template, write_modelfile
 from llmlora.export.quantise import pack_as
+from llmlora.files import write_text
 from llmlora.ggml import BY_NAME, TensorType
 from llmlora.gguf.reader import STRING, GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, copy_tensor, write_gguf
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.model.load import load_model
-from llmlora.model.source import Base
+from llmlora.model.source import Base, digest_of
 from llmlora.train.evaluate import hidden_states
 
+MERGED = "merged.gguf"
 CANDIDATES = ("Q8_0", "F16", "F32")
 LEAST_KEPT, MOST_ERROR = 0.95, 0.2
 
@@ -56,6 +60,11 @@ class MergeReport:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of_json(cls, told: dict[str, Any]) -> Self:
+        """What `to_json` has written down."""
+        return cls(told["activations"], [Merged(**one) for one in told["tensors"]])
 
 
 def ignore(_done: int, _total: int) -> None:
@@ -86,6 +95,21 @@ def export_merged(
     write_modelfile(target, base, is_adapter=False)
     keep_template(target, adapter.path)
     return MergeReport(origin, list(decided.values()))
+
+
+def kept_merged(
+    adapter_path: Path, base: Base, directory: Path, on_tensor: Callable[[int, int], None] = ignore
+) -> tuple[Path, MergeReport]:
+    """`directory/merged.gguf` and its report, made unless they are there for this adapter and this base."""
+    target, note = directory / MERGED, directory / f"{MERGED}.json"
+    of = {"base": base.digest, "adapter": digest_of(adapter_directory(adapter_path) / WEIGHTS)}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(note.read_text("utf-8"))
+        if target.is_file() and kept["of"] == of:
+            return target, MergeReport.of_json(kept["report"])
+    report = export_merged(adapter_path, base, target, on_tensor)
+    write_text(note, json.dumps({"of": of, "report": report.to_json()}))
+    return target, report
 
 
 def update_of(placed: Placed, weight: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.adapter import base_name_of
-from llmlora.export.merged import export_merged
+from llmlora.export.merged import kept_merged
 from llmlora.model.source import resolve
 from llmlora.paths import Home
 
@@ -17,7 +17,7 @@ def export(
     task: dict[str, Any], tell: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
 ) -> dict[str, Any] | None:
     """Merge the adapter in `task["adapter"]` into its base, to `task["target"]`; None when it was interrupted."""
-    adapter, target = Path(task["adapter"]), Path(task["target"])
+    adapter = Path(task["adapter"])
     base = resolve(base_name_of(adapter), Home(Path(task["home"])), [Path(store) for store in task["stores"]])
     told_at = 0.0
 
@@ -30,7 +30,7 @@ def export(
             tell({"event": "progress", "step": 0, "text": "merging", "done": done, "total": total})
 
     try:
-        report = export_merged(adapter, base, target, on_tensor)
+        target, report = kept_merged(adapter, base, Path(task["target"]).parent, on_tensor)
     except _Interrupted:
         return None
     return {"file": target.name, "bytes": target.stat().st_size, "report": report.to_json()}

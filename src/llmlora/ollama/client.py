@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from llmlora.errors import OllamaFailed
 from llmlora.ollama.transport import SILENCE_SECONDS, Asked, OnBytes, exists, fetch, lines, parsed, short
@@ -29,6 +29,7 @@ class Tag(BaseModel):
     name: str = Field(max_length=1000)
     size: int = Field(0, ge=0)
     digest: str = Field("", max_length=100)  # of its manifest, without "sha256:"
+    modified_at: AwareDatetime | None = None
 
 
 class Shown(BaseModel):
@@ -36,6 +37,7 @@ class Shown(BaseModel):
 
     modelfile: str = ""
     template: str = ""
+    license: str = ""  # all of them, one below the other
     capabilities: list[str] = []
 
     def commands(self, keyword: str) -> list[str]:

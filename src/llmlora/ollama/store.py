@@ -7,8 +7,10 @@ A store belongs to somebody else: everything read from it is bounded and checked
 Source: manifest/manifest.go, manifest/paths.go and types/model/config.go of Ollama.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,7 @@ class Config(BaseModel):
     remote_host: str = ""
     renderer: str = ""
     parser: str = ""
+    requires: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,19 @@ class StoredModel:
     def params(self) -> str | None:
         """The JSON of Ollama's default parameters, if it has any."""
         return next(iter(self._texts("params")), None)
+
+    def words(self) -> dict[str, Any]:
+        """What is not in its weights, as `/api/create` takes it: template, system prompt, parameters, licences, the
+        turns every conversation begins with, the renderer, the parser and the oldest Ollama that has them.
+        """
+        config, licenses = self.config(), list(self._texts("license"))
+        said: dict[str, Any] = {key: getattr(config, key) for key in ("renderer", "parser", "requires")}
+        said |= {"license": licenses, "template": self.template(), "system": self.system()}
+        for kind, key in (("params", "parameters"), ("messages", "messages")):
+            for text in self._texts(kind):
+                with suppress(ValueError):  # Ollama itself could not read it
+                    said[key] = json.loads(text)
+        return {key: value for key, value in said.items() if value}
 
     def _obstacle(self) -> str | None:
         config = self.config()
