@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import gguf
-from llmlora.certify import distance, float_copy, log_probabilities
+from llmlora.certify.numbers import distance, float_copy, log_probabilities
 from llmlora.chat.engine import Engine, EngineOptions
 from llmlora.export.adapter import export_adapter
 from llmlora.export.merged import export_merged

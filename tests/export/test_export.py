@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 
 from llmlora.adapter import read_adapter
-from llmlora.certify import distance, float_copy, log_probabilities
+from llmlora.certify.numbers import distance, float_copy, log_probabilities
 from llmlora.chat.engine import Engine, EngineOptions
 from llmlora.errors import AdapterMismatch, DiskFull, DoraNeedsMerging, NotAnAdapter
 from llmlora.export.adapter import export_adapter

@@ -1,9 +1,10 @@
-"""The proof that what was trained is what answers: our numbers beside the engine's.
+"""Our numbers beside an engine's.
 
 Two models agree when, after each prefix of a text, they give the next tokens the same log probabilities. Tokens less
 likely than e⁻⁶ are left out: nobody samples them, and their logarithms magnify rounding.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,18 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from llmlora.adapter import Adapter
 from llmlora.export.quantise import Bytes, pack_as
 from llmlora.ggml import BY_NAME
 from llmlora.gguf.reader import GgufFile
 from llmlora.gguf.writer import TensorPlan, copy_metadata, write_gguf
 from llmlora.kernels.dequantise import PackedMatrix
+from llmlora.model.load import load_model
+from llmlora.model.lora import add_lora, load_adapter_state
+from llmlora.recipe import make_recipe
 
 LIKELY = -6.0
+Values = Mapping[int, float]  # token → log probability
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,43 @@ def log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     return torch.log_softmax(model.lm_head.logits(states), dim=-1)
 
 
-def distance(ours: Tensor, engine: Sequence[Mapping[int, float]]) -> Distance:
-    """How far the engine's log probabilities (token → value, by position) are from ours [positions, vocabulary]."""
+def our_tables(
+    path: Path, rows: Sequence[Sequence[int]], adapter: Adapter | None = None, dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
+    """float32 [tokens of all rows, vocabulary], computed from the packed file: of the file, and with the adapter."""
+    with GgufFile(path) as file:
+        model = load_model(file, dtype)
+        tables = [_table(model, rows)]
+        if adapter:
+            values = {name: getattr(adapter, name) for name in ("rank", "alpha", "rslora", "dora")}
+            recipe = make_recipe({"model": "-", "data": "-", **values})
+            adapted = add_lora(model, recipe, list(adapter.pairs))
+            load_adapter_state(adapted, {name: torch.from_numpy(part) for name, part in adapter.state().items()})
+            tables.append(_table(model.train(False), rows))
+    return tables
+
+
+def _table(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tensor:
+    return torch.cat([log_probabilities(model, row) for row in rows])
+
+
+def distance(ours: Tensor, engine: Sequence[Values], instead: Sequence[Values] | None = None) -> Distance:
+    """How far the engine's log probabilities are from ours [positions, vocabulary], or, where `instead` has a token of
+    ours, from its.
+    """
+    others = instead or [{}] * len(engine)
     differences = [
-        abs(value - float(row[token]))
-        for row, likely in zip(ours, engine, strict=True)
+        abs(value - other.get(token, float(row[token])))
+        for row, other, likely in zip(ours, others, engine, strict=True)
         for token, value in likely.items()
         if value > LIKELY
     ]
     return Distance(sum(differences) / len(differences), max(differences), len(differences))
+
+
+def dense_bytes(file: GgufFile) -> int:
+    """How large its `float_copy` would be, about."""
+    return 4 * sum(math.prod(info.shape) for info in file.tensors.values())
 
 
 def float_copy(source: Path, target: Path) -> None:
