@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmlora.adapter import RECIPE, adapter_directory
+from llmlora.adapter import RECIPE, adapter_directory, template_of
 from llmlora.data.base_text import template_and_tokenizer
 from llmlora.data.conversation import Conversation, Turn
 from llmlora.data.examples import Example, fingerprint, make_examples
@@ -43,7 +43,8 @@ class Material:
 
 def material_of(adapter_path: Path, base: Base) -> Material:
     """What the adapter in `adapter_path` is tried on."""
-    template, tokenizer = template_and_tokenizer(base.path)
+    own, tokenizer = template_and_tokenizer(base.path)
+    template = template_of(adapter_path) or own
     with Renderer(template) as renderer:
         found = _held_out(adapter_path, tokenizer, renderer)
         conversations, examples, origin = found or _own(tokenizer, renderer)

@@ -1,12 +1,14 @@
-"""`llmlora export`: a trained adapter as GGUF, alone or merged."""
+"""`llmlora export`: a trained adapter as GGUF, alone or merged, or as a model in Ollama."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from llmlora.cli.options import option_help
+from llmlora.cli.phases import phases
 from llmlora.settings import read_settings
 from llmlora.text.catalogue import say
 
@@ -15,16 +17,26 @@ from llmlora.text.catalogue import say
 @click.argument("adapter", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--gguf-adapter", type=click.Path(path_type=Path), help=option_help("gguf_adapter"))
 @click.option("--gguf", type=click.Path(path_type=Path), help=option_help("gguf"))
+@click.option("--ollama", metavar="NAME", help=option_help("ollama"))
+@click.option("--force", is_flag=True, help=option_help("force"))
 @click.option("--model", help=option_help("moved_model"))
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
-def command(adapter: Path, gguf_adapter: Path | None, gguf: Path | None, model: str | None, as_json: bool) -> None:
-    """Write the adapter in OUT as GGUF."""
+def command(
+    adapter: Path,
+    gguf_adapter: Path | None,
+    gguf: Path | None,
+    ollama: str | None,
+    force: bool,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Write the adapter in OUT as GGUF, or register it in Ollama."""
     from llmlora.adapter import base_name_of
     from llmlora.export.adapter import export_adapter
     from llmlora.model.source import resolve
 
-    if gguf_adapter is None and gguf is None:
-        raise click.UsageError("give --gguf-adapter FILE, --gguf FILE, or both")
+    if gguf_adapter is None and gguf is None and ollama is None:
+        raise click.UsageError("give --gguf-adapter FILE, --gguf FILE, --ollama NAME, or several of them")
     settings = read_settings()
     base = resolve(model or base_name_of(adapter), settings.home, settings.ollama_stores)
     document: dict[str, Any] = {"base": base.name, "digest": base.digest}
@@ -34,8 +46,24 @@ def command(adapter: Path, gguf_adapter: Path | None, gguf: Path | None, model: 
         _say(as_json, "adapter", path=gguf_adapter, tensors=tensors, size=_megabytes(gguf_adapter))
     if gguf is not None:
         document["merged"] = _merged(adapter, base, gguf, as_json)
+    if ollama is not None:
+        document["ollama"] = _registered(adapter, base, ollama, force, as_json)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def _registered(adapter: Path, base: Any, name: str, force: bool, as_json: bool) -> dict[str, Any]:
+    from llmlora.export.ollama import Wish, register
+
+    settings = read_settings()
+    with tempfile.TemporaryDirectory(prefix=".ollama-", dir=adapter) as workshop, phases("register") as tell:
+        done = register(adapter, base, Wish(name, force), settings.ollama_address, Path(workshop), tell)
+    route = say(settings.language, f"certificate.routes.{done.route}")
+    _say(as_json, "ollama", name=done.name, route=route, version=done.version)
+    if done.why:
+        _say(as_json, "why", reason=done.why)
+    _say(as_json, "next", name=done.name, out=adapter)
+    return done.model_dump(mode="json")
 
 
 def _merged(adapter: Path, base: Any, target: Path, as_json: bool) -> dict[str, Any]:

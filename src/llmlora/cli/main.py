@@ -13,7 +13,7 @@ from llmlora.errors import LlmloraError
 from llmlora.settings import read_language
 from llmlora.text.catalogue import say
 
-COMMANDS = ("serve", "demo", "models", "data", "train", "adapters", "export", "chat", "compare", "doctor")
+COMMANDS = ("serve", "demo", "models", "data", "train", "adapters", "export", "certify", "chat", "compare", "doctor")
 INTERRUPTED = 130
 
 

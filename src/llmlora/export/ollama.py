@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from llmlora import __version__
-from llmlora.adapter import WEIGHTS, check_base, read_adapter
+from llmlora.adapter import WEIGHTS, check_base, read_adapter, template_of
 from llmlora.errors import BadModelName, ModelNameTaken, OllamaFailed, OllamaUnreachable
 from llmlora.export.adapter import export_adapter
 from llmlora.export.mapping import open_gguf
@@ -174,6 +174,11 @@ class _Making:
             return {"from": own}
         return {**_words(self.base), "files": {"base.gguf": self._upload(self.base.path, self.base.digest)}}
 
+    def _pinned(self) -> dict[str, str]:
+        """The template it was trained with where that is Ollama's own, whatever becomes of the base's."""
+        template = template_of(self.adapter)
+        return {"template": template.source} if template and template.language == "go" else {}
+
     def _serves(self, name: str) -> bool:
         try:
             files = client.show(self.address, name).commands("FROM")
@@ -187,8 +192,8 @@ class _Making:
         return digest
 
     def _create(self, request: dict[str, Any]) -> None:
-        licenses = [*request.pop("license", []), self.license]
-        with closing(client.create(self.address, {**request, "model": self.temporary, "license": licenses})) as told:
+        own = {"model": self.temporary, "license": [*request.pop("license", []), self.license], **self._pinned()}
+        with closing(client.create(self.address, {**request, **own})) as told:
             for line in told:
                 self.tell("creating", line.completed, line.total)
 
