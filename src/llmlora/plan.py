@@ -26,6 +26,8 @@ BYTES = {"float32": 4, "bfloat16": 2}
 # share of the probe's speed that a whole training step reaches on thin layers, seen on the two samples
 EFFICIENCY = {"float32": 0.45, "bfloat16": 0.22}
 
+TIGHT = 0.8  # of the free memory: what else runs wants some of it
+
 
 @dataclass(frozen=True)
 class Machine:

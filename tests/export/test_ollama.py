@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from llmlora.errors import BadModelName, ModelNameTaken, NoGguf, OllamaFailed, OllamaUnreachable
-from llmlora.export.ollama import UNFINISHED, Registered, Wish, last_registered, register
+from llmlora.export.ollama import Wish, register
+from llmlora.export.registered import UNFINISHED, Registered, last_registered
 from llmlora.model.source import resolve
 from llmlora.ollama import client
 from tests.blob_run import LICENSE, NAME, BlobRun, blob_run

@@ -20,6 +20,7 @@ from llmlora.api import (
     pages,
     recipes,
     records,
+    registrations,
     rows,
     session,
     system,
@@ -28,7 +29,7 @@ from llmlora.api.context import Context
 from llmlora.api.errors import ErrorBody
 from llmlora.api.guard import Guard
 
-ROUTERS = (session, datasets, rows, models, recipes, jobs, records, artefacts, events, chats, system)
+ROUTERS = (session, datasets, rows, models, recipes, jobs, records, artefacts, registrations, events, chats, system)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "What is wrong, and what to do"}
 }

@@ -51,9 +51,9 @@ class ExportBody(BaseModel):
 @router.get("/artefacts")
 def list_artefacts(here: Here, job_id: Id) -> list[ArtefactBody]:
     """What can be downloaded."""
-    one = _succeeded(here, job_id)
+    one = succeeded(here, job_id)
     names: tuple[Artefact, ...] = ("adapter.zip", "adapter.gguf", "merged.gguf")
-    if _base_name(here, one).startswith("hf:"):
+    if base_name_of_job(here, one).startswith("hf:"):
         names = ("adapter.zip",)
     return [ArtefactBody(name=name, bytes=_size(here.settings.home.exports(one.id) / name)) for name in names]
 
@@ -61,7 +61,7 @@ def list_artefacts(here: Here, job_id: Id) -> list[ArtefactBody]:
 @router.get("/artefacts/{name}")
 def download_artefact(here: Here, job_id: Id, name: Artefact) -> FileResponse:
     """The adapter as PEFT reads it (zip) or as llama.cpp and Ollama do (GGUF), or the merged model once it is made."""
-    one = _succeeded(here, job_id)
+    one = succeeded(here, job_id)
     path = here.settings.home.exports(one.id) / name
     if name == "adapter.zip":
         _make_zip(Run(here.settings.home.attempt(one.id, one.epoch)).final_model, path)
@@ -75,8 +75,8 @@ def download_artefact(here: Here, job_id: Id, name: Artefact) -> FileResponse:
 @router.post("/exports", status_code=201)
 def create_export(here: Here, reader: Reader, job_id: Id) -> ExportBody:
     """Begin to merge the adapter into its base, as one GGUF. While one is under way, that one is the answer."""
-    one = _succeeded(here, job_id)
-    if (base := _base_name(here, one)).startswith("hf:"):
+    one = succeeded(here, job_id)
+    if (base := base_name_of_job(here, one)).startswith("hf:"):
         open_gguf(here.base(base))  # refuses, and says so now, not by a job
     spec = {
         "training_job_id": one.id,
@@ -130,11 +130,17 @@ def adapter_gguf(here: Context, one: Job) -> Path:
     return path
 
 
-def _base_name(here: Context, one: Job) -> str:
+def base_name_of_job(here: Context, one: Job) -> str:
+    """The base of a succeeded job, as its adapter names it."""
     return base_name_of(here.settings.home.attempt(one.id, one.epoch))
 
 
-def _succeeded(here: Context, job_id: str) -> Job:
+def succeeded(here: Context, job_id: str) -> Job:
+    """The training job with this id.
+
+    Raises:
+        JobConflict: it has not succeeded.
+    """
     one = job_of(here, job_id)
     if one.state != "succeeded":
         raise JobConflict(one.name, one.state)

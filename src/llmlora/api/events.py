@@ -1,6 +1,6 @@
 """The live stream as a route."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel
@@ -70,11 +70,25 @@ class DeletedTold(BaseModel):
 
 
 class ProgressTold(BaseModel):
-    """Event `progress`: how far a download is, in bytes."""
+    """Event `progress`: how far a download is, in bytes, or a merge, or a registration, whose phase is the text."""
 
     text: str
     done: int
     total: int
+
+
+class RegisteredTold(BaseModel):
+    """Event `registered`: there is a model in Ollama now."""
+
+    name: str
+    route: Literal["adapter", "merged"]
+    digest: str
+
+
+class CertifiedTold(BaseModel):
+    """Event `certified`: whether what was trained is what answers."""
+
+    passed: bool
 
 
 class Told(BaseModel):
@@ -82,8 +96,10 @@ class Told(BaseModel):
 
     job_id: str | None
     step: int
-    body: (StateTold | RewoundTold | DatasetTold | ChatTold | DeletedTold | ProgressTold) | (
-        Started | Step | Evaluated | Sampled | Saved | Warned | Finished | Failed
+    body: (
+        (StateTold | RewoundTold | DatasetTold | ChatTold | DeletedTold | ProgressTold)
+        | (RegisteredTold | CertifiedTold)
+        | (Started | Step | Evaluated | Sampled | Saved | Warned | Finished | Failed)
     )
 
 

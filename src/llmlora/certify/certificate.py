@@ -1,12 +1,15 @@
-"""What a certificate says: each comparison beside its limit, and the answers."""
+"""What a certificate says: each comparison beside its limit, and the answers. No torch."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, computed_field
 
-from llmlora.export.ollama import Registered
+from llmlora.errors import CertificateFailed
+from llmlora.export.registered import Registered
+from llmlora.paths import Run
 from llmlora.text.catalogue import Words
 
 Measure = Literal["mean", "most", "least", "same"]  # of differences in nats; the smallest share; 1 where equal
@@ -80,3 +83,17 @@ def skipped(reason: Words, *names: str, measure: Measure = "mean", verdict: Verd
     """Comparisons that could not be made."""
     nothing: dict[str, Any] = {"measured": None, "limit": None, "compared": 0}
     return [Line(what=what, measure=measure, verdict=verdict, reason=reason, **nothing) for what in names]
+
+
+def need_passed(certificate: Certificate, path: Path) -> None:
+    """Raises CertificateFailed where a line is above its limit."""
+    if certificate.broken:
+        raise CertificateFailed(path, [line.title for line in certificate.broken])
+
+
+def last_certificate(adapter_path: Path) -> Certificate | None:
+    """What was written when the adapter was last certified."""
+    try:
+        return Certificate.model_validate_json(Run(adapter_path).certificate.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -81,8 +81,9 @@ def compare(bench: Bench) -> Comparison:
         EngineFailed: llama.cpp refuses one of the files, in its words.
     """
     made = Comparison()
-    bench.tell("ours", 0, 0)
-    plain, tuned = our_tables(bench.base.path, bench.material.rows, bench.adapter)
+    plain, tuned = our_tables(
+        bench.base.path, bench.material.rows, bench.adapter, on_row=lambda: bench.tell("ours", 0, 0)
+    )
     effect = distance(tuned, [_likely(row) for row in plain])
     made.lines.append(judged("effect", "mean", effect.mean, compared=effect.compared))
     _base_and_adapter(bench, made, plain, tuned)
@@ -136,7 +137,7 @@ def _merged(bench: Bench, made: Comparison, tuned: Tensor) -> None:
     tensors = made.report.tensors
     made.lines.append(judged("kept", "least", min(one.kept for one in tensors), LEAST_KEPT, len(tensors)))
     made.lines.append(judged("error", "most", max(one.error for one in tensors), MOST_ERROR, len(tensors)))
-    (ours,) = our_tables(path, bench.material.rows)
+    (ours,) = our_tables(path, bench.material.rows, on_row=lambda: bench.tell("ours", 0, 0))
     exact = None
     with _exact_copy(bench, path) as copy:
         if isinstance(copy, Path):

@@ -5,7 +5,7 @@ likely than e⁻⁶ are left out: nobody samples them, and their logarithms magn
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,23 +45,31 @@ def log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
 
 
 def our_tables(
-    path: Path, rows: Sequence[Sequence[int]], adapter: Adapter | None = None, dtype: torch.dtype = torch.float32
+    path: Path,
+    rows: Sequence[Sequence[int]],
+    adapter: Adapter | None = None,
+    dtype: torch.dtype = torch.float32,
+    on_row: Callable[[], None] = lambda: None,
 ) -> list[Tensor]:
     """float32 [tokens of all rows, vocabulary], computed from the packed file: of the file, and with the adapter."""
     with GgufFile(path) as file:
         model = load_model(file, dtype)
-        tables = [_table(model, rows)]
+        tables = [_table(model, rows, on_row)]
         if adapter:
             values = {name: getattr(adapter, name) for name in ("rank", "alpha", "rslora", "dora")}
             recipe = make_recipe({"model": "-", "data": "-", **values})
             adapted = add_lora(model, recipe, list(adapter.pairs))
             load_adapter_state(adapted, {name: torch.from_numpy(part) for name, part in adapter.state().items()})
-            tables.append(_table(model.train(False), rows))
+            tables.append(_table(model.train(False), rows, on_row))
     return tables
 
 
-def _table(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tensor:
-    return torch.cat([log_probabilities(model, row) for row in rows])
+def _table(model: PreTrainedModel, rows: Sequence[Sequence[int]], on_row: Callable[[], None]) -> Tensor:
+    parts = []
+    for row in rows:
+        on_row()
+        parts.append(log_probabilities(model, row))
+    return torch.cat(parts)
 
 
 def distance(ours: Tensor, engine: Sequence[Values], instead: Sequence[Values] | None = None) -> Distance:

@@ -1,10 +1,13 @@
 """The certificate for people: one HTML page that needs nothing else, light or dark as the reader's system is."""
 
 from importlib.resources import files
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from llmlora.certify.certificate import Certificate, Line
+from llmlora.files import write_text
+from llmlora.paths import Run
 from llmlora.text.catalogue import Language, say
 
 
@@ -24,6 +27,14 @@ def page_of(certificate: Certificate, language: Language) -> str:
         measured=lambda line: words_of_measurement(line, language),
         limit=lambda line: words_of_limit(line, language),
     )
+
+
+def keep(certificate: Certificate, adapter_path: Path, language: Language) -> Path:
+    """Write it beside the adapter, for machines and for people; returns the path for machines."""
+    run = Run(adapter_path)
+    write_text(run.certificate, certificate.model_dump_json(indent=1))
+    write_text(run.certificate.with_suffix(".html"), page_of(certificate, language))
+    return run.certificate
 
 
 def words_of_measurement(line: Line, language: Language) -> str:

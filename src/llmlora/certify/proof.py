@@ -8,16 +8,11 @@ from llmlora import __version__
 from llmlora.adapter import WEIGHTS, check_base, read_adapter
 from llmlora.certify.certificate import Answer, Certificate
 from llmlora.certify.compare import Bench, Comparison, OnPhase, Phase, compare
-from llmlora.certify.page import page_of
 from llmlora.certify.rows import Material, material_of
 from llmlora.certify.served import Asked, Served, ask
-from llmlora.errors import CertificateFailed
 from llmlora.export.mapping import open_gguf
-from llmlora.export.ollama import last_registered
-from llmlora.files import write_text
+from llmlora.export.registered import last_registered
 from llmlora.model.source import Base, digest_of
-from llmlora.paths import Run
-from llmlora.text.catalogue import Language
 
 
 def ignore(_phase: Phase, _done: int, _total: int) -> None:
@@ -62,28 +57,6 @@ def certify(
         seconds=time.monotonic() - began,
         at=datetime.now(UTC),
     )
-
-
-def keep(certificate: Certificate, adapter_path: Path, language: Language) -> Path:
-    """Write it beside the adapter, for machines and for people; returns the path for machines."""
-    run = Run(adapter_path)
-    write_text(run.certificate, certificate.model_dump_json(indent=1))
-    write_text(run.certificate.with_suffix(".html"), page_of(certificate, language))
-    return run.certificate
-
-
-def need_passed(certificate: Certificate, path: Path) -> None:
-    """Raises CertificateFailed where a line is above its limit."""
-    if certificate.broken:
-        raise CertificateFailed(path, [line.title for line in certificate.broken])
-
-
-def last_certificate(adapter_path: Path) -> Certificate | None:
-    """What was written when the adapter was last certified."""
-    try:
-        return Certificate.model_validate_json(Run(adapter_path).certificate.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _answers(material: Material, made: Comparison, said: Asked) -> list[Answer]:

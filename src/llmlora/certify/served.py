@@ -74,18 +74,17 @@ def _compare_numbers(served: Served, material: Material, side: Side | None, said
     if side is None:
         said.lines += skipped(Words("certificate.nothing_here"), "served")
         return
-    places = _prefixes(material)
-    ids, found = _ids_by_text(material.tokenizer), list[Values]()
-    for text in places.values():
-        tell("served", len(found), len(places))
-        values = _likeliest(served, text, ids)
-        if values is None:
-            said.lines += skipped(Words("certificate.no_numbers"), "served")
-            return
-        found.append(values)
-    at = list(places)
-    exact = None if side.exact is None else [side.exact[place] for place in at]
-    said.lines += engine_lines("served", Side(side.ours[at], found, exact))
+    places, ids = _prefixes(material), _ids_by_text(material.tokenizer)
+    found: dict[int, Values] = {}
+    for number, (place, text) in enumerate(places.items()):
+        tell("served", number, len(places))
+        if values := _likeliest(served, text, ids):
+            found[place] = values
+    if not found:
+        said.lines += skipped(Words("certificate.no_numbers"), "served")
+        return
+    exact = None if side.exact is None else [side.exact[place] for place in found]
+    said.lines += engine_lines("served", Side(side.ours[list(found)], list(found.values()), exact))
 
 
 def _prefixes(material: Material) -> dict[int, str]:
@@ -111,13 +110,12 @@ def _ids_by_text(tokenizer: Tokenizer) -> dict[str, int]:
     return {text: number for number, text in texts.items() if counts[text] == 1 and BROKEN_CHARACTER not in text}
 
 
-def _likeliest(served: Served, text: str, ids: dict[str, int]) -> Values | None:
-    """None where the server is too old to tell."""
+def _likeliest(served: Served, text: str, ids: dict[str, int]) -> Values:
+    """Nothing where the answer is over at once, and nothing ever from a server that is too old to tell."""
     with closing(client.generate(served.address, served.name, text, {"num_predict": 1, "temperature": 0}, TOP)) as said:
         positions = [position for piece in said for position in piece.logprobs]
-    if not positions:
-        return None
-    return {ids[one.token]: one.logprob for one in positions[0].top_logprobs if one.token in ids}
+    likely = positions[0].top_logprobs if positions else []
+    return {ids[one.token]: one.logprob for one in likely if one.token in ids}
 
 
 def _answer(served: Served, turns: Sequence[Turn]) -> str:

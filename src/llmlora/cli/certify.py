@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(adapter: Path, model: str | None, as_json: bool) -> int:
     """Compare the adapter in OUT as it is trained and as it is served."""
-    from llmlora.certify.proof import certify, keep, need_passed
+    from llmlora.certify.certificate import need_passed
+    from llmlora.certify.page import keep
+    from llmlora.certify.proof import certify
     from llmlora.model.source import resolve
 
     settings = read_settings()

@@ -46,7 +46,7 @@ def _demo(out: Path, settings: Settings, as_json: bool) -> int:
     need_empty(out)
     _show_rows(console, settings)
     with patience("preparing", settings):
-        prepared = prepare(demo_recipe(), settings.home, settings.ollama_stores)
+        prepared = prepare(demo_recipe(), settings.home, settings.ollama_stores, ollama=settings.ollama_address)
     outcome = watch(prepared, out, settings, start)
     if outcome.status == "interrupted":
         return 130

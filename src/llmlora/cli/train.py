@@ -59,7 +59,7 @@ def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
 
     need_empty(out)
     with patience("preparing", settings):
-        prepared = prepare(recipe, settings.home, settings.ollama_stores)
+        prepared = prepare(recipe, settings.home, settings.ollama_stores, ollama=settings.ollama_address)
         where = (settings.ollama_stores, settings.ollama_address)
         told = compare_prompts(prepared.template, prepared.tokenizer, prepared.base, *where)
     if told:
@@ -74,7 +74,7 @@ def _resume(out: Path, settings: Settings) -> Any:
         finished = finished_outcome(out)
         if finished:
             return finished
-        prepared = prepare_again(out, settings.home, settings.ollama_stores)
+        prepared = prepare_again(out, settings.home, settings.ollama_stores, ollama=settings.ollama_address)
     return watch(prepared, out, settings, attempt)
 
 

@@ -18,23 +18,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
 from llmlora import __version__
 from llmlora.adapter import WEIGHTS, check_base, read_adapter, template_of
-from llmlora.errors import BadModelName, ModelNameTaken, OllamaFailed, OllamaUnreachable
+from llmlora.errors import OllamaFailed, OllamaUnreachable
 from llmlora.export.adapter import export_adapter
 from llmlora.export.mapping import open_gguf
 from llmlora.export.merged import kept_merged
+from llmlora.export.registered import UNFINISHED, Registered, called, mark_of, name_of, need_free
 from llmlora.files import write_text
 from llmlora.model.source import Base, digest_of
 from llmlora.ollama import client, store
-from llmlora.ollama.client import Tag
 from llmlora.ollama.names import HOST, Name
 from llmlora.paths import Run
 from llmlora.text.catalogue import Words, say
 
-UNFINISHED = "llmlora-unfinished"  # the namespace of models that have not proved to load
 STALE = timedelta(hours=1)
 
 Phase = Literal["asking", "merging", "uploading", "creating", "loading", "naming"]
@@ -48,21 +45,6 @@ class Wish:
     name: str  # [[HOST/]NAMESPACE/]NAME[:TAG]
     force: bool = False  # also where somebody else's model is called so
     label: str = ""  # of the adapter, for the licence text
-
-
-class Registered(BaseModel):
-    """What was done. Digests are `sha256:<64 hex>`."""
-
-    name: str
-    route: Literal["adapter", "merged"]
-    version: str  # of the server
-    why: Words | None  # the adapter is not beside its base
-    digest: str  # of the model in Ollama
-    base: str
-    base_digest: str
-    adapter_digest: str  # of its weights
-    seconds: float
-    at: datetime
 
 
 def ignore(_phase: Phase, _done: int, _total: int) -> None:
@@ -84,14 +66,15 @@ def register(
         OllamaUnreachable, OllamaFailed: the server is gone, or refuses both routes.
         DiskFull: there is no room for the merged file.
     """
-    began, name = time.monotonic(), _name(wish.name)
+    began, name = time.monotonic(), name_of(wish.name)
     with open_gguf(base):
         pass  # or it is refused, before anything is asked
     adapter = read_adapter(adapter_path)
     check_base(adapter, base)
     on_progress("asking", 0, 0)
     version = client.version(address)
-    _need_free(address, name, force=wish.force)
+    need_free(address, name, force=wish.force)
+    _sweep(address)
     digest = digest_of(adapter.path / WEIGHTS)
     with _unfinished(address, name) as temporary:
         text = _license(name, base, wish.label or adapter_path.resolve().name, digest)
@@ -101,7 +84,7 @@ def register(
             making.merged()
         on_progress("naming", 0, 0)
         client.copy(address, temporary, str(name))
-    made = _called(address, name)
+    made = called(client.models(address), name)
     if made is None:
         raise OllamaFailed(f"{name} is not in its list")
     done = Registered(
@@ -118,19 +101,6 @@ def register(
     )
     write_text(Run(adapter_path).registered, done.model_dump_json(indent=1))
     return done
-
-
-def last_registered(adapter_path: Path) -> Registered | None:
-    """What was noted when the adapter was last registered."""
-    try:
-        return Registered.model_validate_json(Run(adapter_path).registered.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def is_ours(address: str, name: Name) -> bool:
-    """Whether we made the model that is called so. A copy under another name is somebody else's."""
-    return _mark(name) in client.show(address, str(name)).license.splitlines()
 
 
 @dataclass(frozen=True)
@@ -206,22 +176,12 @@ class _Making:
                 raise OllamaFailed("its answer ended early")
 
 
-def _name(text: str) -> Name:
-    name = Name.parse(text)
-    if name is None or name.namespace.lower() == UNFINISHED:
-        raise BadModelName(text)
-    return name
-
-
-def _need_free(address: str, name: Name, *, force: bool) -> None:
-    """Raises ModelNameTaken; and removes what was left unfinished long ago."""
-    tags = client.models(address)
-    for tag in tags:
+def _sweep(address: str) -> None:
+    """Remove what was left unfinished long ago."""
+    for tag in client.models(address):
         own = Name.parse(tag.name)
         if own and own.namespace == UNFINISHED and tag.modified_at and datetime.now(UTC) - tag.modified_at > STALE:
             client.delete(address, tag.name)
-    if not force and _among(tags, name) and not is_ours(address, name):
-        raise ModelNameTaken(str(name))
 
 
 @contextmanager
@@ -236,14 +196,6 @@ def _unfinished(address: str, name: Name) -> Iterator[str]:
             client.delete(address, temporary)
 
 
-def _called(address: str, name: Name) -> Tag | None:
-    return _among(client.models(address), name)
-
-
-def _among(tags: list[Tag], name: Name) -> Tag | None:
-    return next((tag for tag in tags if (own := Name.parse(tag.name)) and own.same(name)), None)
-
-
 def _words(base: Base) -> dict[str, Any]:
     """What a model made of a file must be told, so that it speaks as its base does."""
     name = Name.parse(base.name.removeprefix("ollama:")) if base.name.startswith("ollama:") else None
@@ -255,9 +207,4 @@ def _words(base: Base) -> dict[str, Any]:
 
 def _license(name: Name, base: Base, label: str, digest: str) -> str:
     facts = {"base": base.name, "base_digest": base.digest, "label": label, "digest": digest, "version": __version__}
-    return f"{_mark(name)}\n{say('en', 'register.license', **facts)}"
-
-
-def _mark(name: Name) -> str:
-    """The line by which we know a model of ours again."""
-    return f"Made with llmlora as {str(name).lower()}"
+    return f"{mark_of(name)}\n{say('en', 'register.license', **facts)}"

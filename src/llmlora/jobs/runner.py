@@ -27,7 +27,7 @@ from llmlora.store.jobs import LEASE_SECONDS, Job, Kind
 TICK_SECONDS = 0.2
 REAP_SECONDS = 1.0
 # What may run at the same time: one job that computes, and downloads beside it.
-LANES: tuple[tuple[Kind, ...], ...] = (("train", "export"), ("pull",))
+LANES: tuple[tuple[Kind, ...], ...] = (("train", "export", "register"), ("pull",))
 
 log = logging.getLogger("llmlora.runner")
 
@@ -129,6 +129,7 @@ def task_of(job: Job, settings: Settings) -> dict[str, Any]:
         "out": str(home.attempt(job.id, job.epoch)),
         "stores": [str(store) for store in settings.ollama_stores],
         "ollama_address": settings.ollama_address,
+        "language": settings.language,
         "memory_limit_mb": settings.memory_limit_mb,
     }
 

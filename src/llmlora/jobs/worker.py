@@ -1,4 +1,4 @@
-"""The process that does one job: it trains, exports or pulls, and writes nothing but its own directory.
+"""The process that does one job: it trains, exports, registers or pulls, and writes nothing but its own directory.
 
     python -I -m llmlora.jobs.worker       the task as one JSON line on standard input, which then stays open
 
@@ -33,6 +33,7 @@ Stop = Callable[[], bool]
 DOERS = {
     "train": "llmlora.jobs.worker:train",
     "export": "llmlora.jobs.export:export",
+    "register": "llmlora.jobs.register:register",
     "pull": "llmlora.jobs.pull:pull",
 }
 
@@ -64,10 +65,12 @@ def train(task: Task, tell: Tell, stop: Stop) -> Task | None:  # noqa: ARG001 - 
 
     out, home = Path(task["out"]), Home(Path(task["home"]))
     stores = [Path(store) for store in task["stores"]]
+    how = {"fetch": False, "ollama": task["ollama_address"]}
     if Run(out).recipe.is_file():
-        outcome = finished_outcome(out) or attempt(prepare_again(out, home, stores, fetch=False), out, ignore, stop)
+        finished = finished_outcome(out)
+        outcome = finished or attempt(prepare_again(out, home, stores, **how), out, ignore, stop)
     else:
-        outcome = start(prepare(make_recipe(task["recipe"]), home, stores, fetch=False), out, ignore, stop)
+        outcome = start(prepare(make_recipe(task["recipe"]), home, stores, **how), out, ignore, stop)
     if outcome.final_model is None:
         return None
     facts = asdict(outcome)

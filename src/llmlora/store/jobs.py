@@ -22,7 +22,7 @@ from llmlora.store.tables import IS_ACTIVE, IS_WAITING, job
 
 State = Literal["queued", "starting", "running", "waiting_retry", "paused", "succeeded", "failed", "cancelled"]
 Desired = Literal["run", "pause", "cancel"]
-Kind = Literal["train", "export", "pull"]
+Kind = Literal["train", "export", "register", "pull"]
 
 WAITING: tuple[State, ...] = ("queued", "waiting_retry")
 ACTIVE: tuple[State, ...] = ("starting", "running")

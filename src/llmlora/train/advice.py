@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from llmlora.plan import Plan
+from llmlora.plan import TIGHT, Plan
 from llmlora.text.catalogue import Words
 from llmlora.train.prepare import Draft
 
 FEW_STEPS = 10  # with fewer, even the high rates of LoRA hardly move a model
-TIGHT = 0.8  # of the free memory: what else runs wants some of it
 
 
 def advise(made: Draft, plan: Plan, free_memory: int) -> Iterator[Words]:

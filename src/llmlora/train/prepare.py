@@ -24,7 +24,7 @@ from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
-from llmlora.errors import InvalidRecipe, NothingToTrain, RunChanged
+from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
@@ -32,8 +32,9 @@ from llmlora.model.prompts import followed
 from llmlora.model.shape import shape_of
 from llmlora.model.source import Base, resolve, verify
 from llmlora.model.targets import peft_names, targets_of
+from llmlora.ollama.room import make_room
 from llmlora.paths import Home
-from llmlora.plan import Plan, Shape, Tokens, make_plan
+from llmlora.plan import TIGHT, Machine, Plan, Shape, Tokens, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
 from llmlora.text.catalogue import Words
 from llmlora.train.beginning import continued, digest_of_start, put_start, read_start
@@ -71,6 +72,7 @@ class Prepared:
     skipped_rows: int
     prompts: dict[str, list[int]]  # the recipe's sample prompts, tokenised
     frozen: Frozen
+    unloaded: Sequence[str] = ()  # models that Ollama had in memory, which was short
 
     @property
     def base_model(self) -> PreTrainedModel:
@@ -112,13 +114,13 @@ class Draft:
     data_fingerprint: str
     prompts: dict[str, list[int]]
 
-    def plan(self) -> Plan:
+    def plan(self, machine: Machine | None = None) -> Plan:
         """What the run will need on this machine.
 
         Raises:
             NotEnoughMemory: it does not fit.
         """
-        return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), probe_machine())
+        return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), machine or probe_machine())
 
 
 def draft(
@@ -166,14 +168,22 @@ def draft(
 
 
 def prepare(
-    recipe: Recipe, home: Home, stores: Sequence[Path], frozen: Frozen | None = None, *, fetch: bool = True
+    recipe: Recipe,
+    home: Home,
+    stores: Sequence[Path],
+    frozen: Frozen | None = None,
+    *,
+    fetch: bool = True,
+    ollama: str | None = None,
 ) -> Prepared:
-    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it. `fetch` as in `draft`.
+    """Get ready to train `recipe`; with `frozen`, exactly as the run that froze it. `fetch` as in `draft`. Where memory
+    is short, the Ollama at the address `ollama` gives up what it keeps there.
 
     Raises:
         UserError: any of the user's mistakes, before anything is written.
     """
     made = draft(recipe, home, stores, fetch=fetch, frozen=frozen)
+    unloaded = make_room(ollama) if ollama and _is_short(made, frozen) else []
     if frozen is None:
         frozen = Frozen(
             plan=made.plan(),
@@ -212,7 +222,18 @@ def prepare(
         skipped_rows=made.skipped_rows,
         prompts=made.prompts,
         frozen=frozen,
+        unloaded=unloaded,
     )
+
+
+def _is_short(made: Draft, frozen: Frozen | None) -> bool:
+    """Whether the run wants nearly all the memory that is free, or more."""
+    machine = probe_machine()
+    try:
+        plan = frozen.plan if frozen else made.plan(machine)
+    except NotEnoughMemory:
+        return True
+    return plan.memory > TIGHT * machine.free_memory
 
 
 def library_versions() -> dict[str, str]:

@@ -96,19 +96,21 @@ def start(
     return attempt(prepared, out, on_event, should_stop)
 
 
-def prepare_again(out: Path, home: Home, stores: Sequence[Path] = (), *, fetch: bool = True) -> Prepared:
-    """Get ready to continue the run in `out`, with its recipe and its frozen choices. `fetch` as in `prepare`."""
+def prepare_again(
+    out: Path, home: Home, stores: Sequence[Path] = (), *, fetch: bool = True, ollama: str | None = None
+) -> Prepared:
+    """Get ready to continue the run in `out`, with its recipe and its frozen choices. The rest as in `prepare`."""
     run = Run(out)
     if not run.recipe.is_file():
         raise NothingToResume(out)
     recipe = make_recipe(read_recipe(run.recipe))
     if not run.plan.is_file():  # killed before the plan was written: nothing has been computed yet
-        prepared = prepare(recipe, home, stores, fetch=fetch)
+        prepared = prepare(recipe, home, stores, fetch=fetch, ollama=ollama)
         write_text(run.plan, json.dumps(asdict(prepared.frozen), indent=1))
         return prepared
     values = json.loads(run.plan.read_text("utf-8"))
     frozen = Frozen(**{**values, "plan": Plan(**values["plan"])})
-    return prepare(recipe, home, stores, frozen, fetch=fetch)
+    return prepare(recipe, home, stores, frozen, fetch=fetch, ollama=ollama)
 
 
 def finished_outcome(out: Path) -> Outcome | None:
@@ -133,6 +135,8 @@ def attempt(prepared: Prepared, out: Path, on_event: OnEvent, should_stop: Calla
     record = Record(run.events, on_event)
     for detail in _changed_versions(prepared) if newest else ():
         record(Warned(step=step, seconds=0, code="versions_changed", detail=detail))
+    if prepared.unloaded:
+        record(Warned(step=step, seconds=0, code="ollama_unloaded", detail=", ".join(prepared.unloaded)))
     for path in broken:
         record(Warned(step=step, seconds=0, code="checkpoint_damaged", detail=path.name))
     if prepared.skipped_rows and newest is None:

@@ -766,6 +766,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/training/jobs/{job_id}/ollama": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Registrations
+         * @description The register jobs of a training job, newest first.
+         */
+        get: operations["list_registrations"];
+        put?: never;
+        /**
+         * Create Registration
+         * @description Begin to make the adapter a model in Ollama, and to prove it. While one of this name is under way, that one is
+         *     the answer.
+         */
+        post: operations["create_registration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/ollama/{registration_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Registration
+         * @description End a register job; what it has half made in Ollama is taken back.
+         */
+        post: operations["cancel_registration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Certificate
+         * @description The newest certificate, in the reader's language.
+         */
+        get: operations["get_certificate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/certificate/page": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Certificate
+         * @description The newest certificate as a page that needs nothing else.
+         */
+        get: operations["download_certificate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -945,6 +1030,92 @@ export interface components {
             most: number;
             /** Rows */
             rows: number;
+        };
+        /**
+         * CertificateAnswer
+         * @description What base and tuned model say; `served` by Ollama.
+         */
+        CertificateAnswer: {
+            /** Question */
+            question: string;
+            /** Base */
+            base: string;
+            /** Tuned */
+            tuned: string | null;
+            /** Served */
+            served: string | null;
+        };
+        /**
+         * CertificateBody
+         * @description Whether what was trained is what answers. `prompts`: as training writes one, and as Ollama does.
+         */
+        CertificateBody: {
+            /** Passed */
+            passed: boolean;
+            /** Base */
+            base: string;
+            /** Base Digest */
+            base_digest: string;
+            /** Adapter Digest */
+            adapter_digest: string;
+            /** Rows */
+            rows: number;
+            /** Tokens */
+            tokens: number;
+            /** Origin */
+            origin: string;
+            registered: components["schemas"]["RegisteredBody"] | null;
+            /** Lines */
+            lines: components["schemas"]["CertificateLine"][];
+            /** Prompts */
+            prompts: string[] | null;
+            /** Answers */
+            answers: components["schemas"]["CertificateAnswer"][];
+            /** Seconds */
+            seconds: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * CertificateLine
+         * @description A comparison, in numbers and in words; `title` says what was compared.
+         */
+        CertificateLine: {
+            /** What */
+            what: string;
+            /** Title */
+            title: string;
+            /**
+             * Measure
+             * @enum {string}
+             */
+            measure: "mean" | "most" | "least" | "same";
+            /** Measured */
+            measured: number | null;
+            /** Measured Text */
+            measured_text: string;
+            /** Limit */
+            limit: number | null;
+            /** Limit Text */
+            limit_text: string;
+            /** Compared */
+            compared: number;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "ok" | "broken" | "reported" | "skipped";
+        };
+        /**
+         * CertifiedTold
+         * @description Event `certified`: whether what was trained is what answers.
+         */
+        CertifiedTold: {
+            /** Passed */
+            passed: boolean;
         };
         /**
          * ChangeRequest
@@ -1737,7 +1908,7 @@ export interface components {
         };
         /**
          * ProgressTold
-         * @description Event `progress`: how far a download is, in bytes.
+         * @description Event `progress`: how far a download is, in bytes, or a merge, or a registration, whose phase is the text.
          */
         ProgressTold: {
             /** Text */
@@ -1961,6 +2132,97 @@ export interface components {
             yaml: string;
         };
         /**
+         * RegisteredBody
+         * @description A model in Ollama. `why` is the reason for the route where the adapter is not beside its base.
+         */
+        RegisteredBody: {
+            /** Name */
+            name: string;
+            /**
+             * Route
+             * @enum {string}
+             */
+            route: "adapter" | "merged";
+            /** Version */
+            version: string;
+            /** Why */
+            why: string | null;
+            /** Digest */
+            digest: string;
+            /** Seconds */
+            seconds: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * RegisteredTold
+         * @description Event `registered`: there is a model in Ollama now.
+         */
+        RegisteredTold: {
+            /** Name */
+            name: string;
+            /**
+             * Route
+             * @enum {string}
+             */
+            route: "adapter" | "merged";
+            /** Digest */
+            digest: string;
+        };
+        /**
+         * RegistrationBody
+         * @description A register job: `text` is what it does, `done` of `total` of that is done. `passed` tells of its certificate.
+         */
+        RegistrationBody: {
+            /** Id */
+            id: string;
+            /** Training Job Id */
+            training_job_id: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "starting" | "running" | "waiting_retry" | "paused" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Desired
+             * @enum {string}
+             */
+            desired: "run" | "pause" | "cancel";
+            /** Text */
+            text: string | null;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+            error: components["schemas"]["Problem"] | null;
+            registered: components["schemas"]["RegisteredBody"] | null;
+            /** Passed */
+            passed: boolean | null;
+        };
+        /**
+         * RegistrationRequest
+         * @description What to call the model. With `force` it replaces one that llmlora did not make.
+         */
+        RegistrationRequest: {
+            /** Name */
+            name: string;
+            /**
+             * Force
+             * @default false
+             */
+            force?: boolean;
+            /**
+             * Certify
+             * @default true
+             */
+            certify?: boolean;
+        };
+        /**
          * RenderingBody
          * @description How Ollama writes a base's prompts: `text` says it, with any doubt. `source` is a name or a template.
          */
@@ -2090,7 +2352,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "train" | "export" | "pull";
+            kind: "train" | "export" | "register" | "pull";
             /**
              * State
              * @enum {string}
@@ -2214,7 +2476,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "train" | "export" | "pull";
+            kind: "train" | "export" | "register" | "pull";
             /**
              * State
              * @enum {string}
@@ -2383,7 +2645,7 @@ export interface components {
             /** Step */
             step: number;
             /** Body */
-            body: components["schemas"]["StateTold"] | components["schemas"]["RewoundTold"] | components["schemas"]["DatasetTold"] | components["schemas"]["ChatTold"] | components["schemas"]["DeletedTold"] | components["schemas"]["ProgressTold"] | components["schemas"]["Started"] | components["schemas"]["Step"] | components["schemas"]["Evaluated"] | components["schemas"]["Sampled"] | components["schemas"]["Saved"] | components["schemas"]["Warned"] | components["schemas"]["Finished"] | components["schemas"]["Failed"];
+            body: components["schemas"]["StateTold"] | components["schemas"]["RewoundTold"] | components["schemas"]["DatasetTold"] | components["schemas"]["ChatTold"] | components["schemas"]["DeletedTold"] | components["schemas"]["ProgressTold"] | components["schemas"]["RegisteredTold"] | components["schemas"]["CertifiedTold"] | components["schemas"]["Started"] | components["schemas"]["Step"] | components["schemas"]["Evaluated"] | components["schemas"]["Sampled"] | components["schemas"]["Saved"] | components["schemas"]["Warned"] | components["schemas"]["Finished"] | components["schemas"]["Failed"];
         };
         /** Versions */
         Versions: {
@@ -3905,6 +4167,166 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExportBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_registrations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationBody"][];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_registration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistrationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancel_registration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                registration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    download_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
                 };
             };
             /** @description What is wrong, and what to do */
