@@ -18,7 +18,7 @@ from llmlora.model.config import config_of, model_class
 from llmlora.model.form import read_form
 from llmlora.model.load import load_model
 from llmlora.model.lora import adapter_state, add_lora, load_adapter_state, save_adapter, trainable
-from llmlora.model.packed import PackedEmbedding, PackedLinear
+from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedNorm
 from llmlora.recipe import make_recipe
 from llmlora.train.evaluate import batch_loss, greedy_answer, hidden_states
 from llmlora.train.run import resume, train
@@ -48,6 +48,8 @@ def dense_twin(file: GgufFile) -> nn.Module:
     weights = dict(packed.named_parameters())
     for path, module in packed.named_modules():
         name = path.replace("lm_head.linear", "lm_head")
+        if isinstance(module, PackedNorm):
+            weights[f"{name}.weight"] = module.weight - form.architecture.norm_offset
         if isinstance(module, PackedLinear | PackedEmbedding):
             weights[f"{name}.weight"] = module.matrix.dense(torch.float32)
         if isinstance(module, PackedLinear) and module.bias is not None:

@@ -13,6 +13,7 @@ from tests.kernels.blocks import ordinary
 
 import llmlora
 from llmlora.kernels import fast, reference
+from llmlora.kernels.compiled import compiled
 
 PROGRAM = """
 import hashlib, torch
@@ -50,7 +51,7 @@ def test_a_function_that_cannot_be_cached_is_compiled_all_the_same():
     scope = {}
     exec("def twice(x):\n    return x + x", scope)  # noqa: S102 - a function without a file, so without a cache
 
-    assert fast._compiled(scope["twice"])(21) == 42
+    assert compiled(scope["twice"])(21) == 42
 
 
 def test_functions_are_cached_beside_their_file_or_for_the_user():

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from llmlora.ggml import BY_NAME
 from llmlora.kernels import linear, reference
 from llmlora.kernels.dequantise import PackedMatrix
-from llmlora.kernels.linear import describe_dispatch, packed_linear, tile_rows
+from llmlora.kernels.linear import describe_dispatch, packed_linear, packed_lora_linear, tile_rows
 from llmlora.kernels.types import SUPPORTED
 
 ROWS, COLUMNS = 45, 512
@@ -44,6 +44,27 @@ def assert_near(found: Tensor, expected: Tensor) -> None:
     assert found.shape == expected.shape
     error = (found.float() - expected.float()).abs().max()
     assert error <= TOLERANCE[expected.dtype] * expected.float().abs().max()
+
+
+@pytest.mark.usefixtures("_tiles")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("biased", [True, False])
+def test_an_adapter_gets_the_gradients_of_the_dense_formula(biased: bool, dtype: torch.dtype):
+    matrix, rank, scaling = ordinary("Q4_0", ROWS, COLUMNS), 4, 0.5
+    x, dy = numbers(3, 5, COLUMNS, dtype=dtype).requires_grad_(), numbers(3, 5, ROWS, dtype=dtype, seed=1)
+    bias = numbers(ROWS, seed=2).to(dtype) if biased else None
+    a, b = numbers(rank, COLUMNS, seed=3).requires_grad_(), numbers(ROWS, rank, seed=4).requires_grad_()
+
+    y = packed_lora_linear(x, matrix, bias, a, b, scaling)
+
+    thin = F.linear(x, a.to(dtype))
+    expected = F.linear(x, matrix.dense(dtype), bias) + scaling * F.linear(thin, b.to(dtype))
+    assert_near(y.detach(), expected.detach())
+    for found, wanted in zip(
+        torch.autograd.grad(y, (x, a, b), dy), torch.autograd.grad(expected, (x, a, b), dy), strict=True
+    ):
+        assert found.dtype == wanted.dtype
+        assert (found - wanted).norm() < 2 * TOLERANCE[dtype] * wanted.norm()
 
 
 @pytest.mark.usefixtures("_tiles")

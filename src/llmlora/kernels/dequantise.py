@@ -1,6 +1,5 @@
 """A packed matrix, and reading some of its rows as numbers."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from llmlora.ggml import TensorType
 from llmlora.kernels import fast
+from llmlora.kernels.threads import spread
 from llmlora.kernels.types import SUPPORTED
 
-# a share for a thread takes about 60 µs; handing it over takes 20 to 50
+# a share for a thread takes about 60 µs
 ELEMENTS_PER_THREAD = 262_144
 
 
@@ -66,17 +66,11 @@ def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out
     # mapped files are read-only, arrays made in memory are not: of one type, the kernels are compiled once
     blocks = matrix.blocks.view()
     blocks.flags.writeable = False
-    threads = min(torch.get_num_threads(), max(1, len(index) * target.shape[1] // ELEMENTS_PER_THREAD))
-    cuts = [len(index) * part // threads for part in range(threads + 1)]
 
-    def part(number: int) -> None:
-        rows = slice(cuts[number], cuts[number + 1])
-        kernel(matrix.kind.number, blocks, index[rows], _half_table(), target[rows])
+    def part(begin: int, end: int) -> None:
+        kernel(matrix.kind.number, blocks, index[begin:end], _half_table(), target[begin:end])
 
-    if threads == 1:
-        part(0)
-    else:
-        list(_pool(threads).map(part, range(threads)))
+    spread(part, len(index), max(1, ELEMENTS_PER_THREAD // target.shape[1]))
 
 
 def _check(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:
@@ -91,11 +85,6 @@ def _check(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out
 def _check_rows(index: np.ndarray[Any, np.dtype[np.int64]], rows: int) -> None:
     if index.size and not 0 <= index.min() <= index.max() < rows:
         raise IndexError(f"rows {index.min()} to {index.max()} of a matrix of {rows}")
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="dequantise")
 
 
 @cache

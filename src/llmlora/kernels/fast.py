@@ -5,17 +5,13 @@ to `q.size`: a literal 16 would have LLVM unroll the loop before it looks for ve
 more. A bfloat16 row is first made in a float32 line that stays in the first-level cache, then rounded once to nearest
 even, the way torch rounds.
 
-Compiled with `nogil`: the caller splits rows over threads of its own. numba's `parallel=True` would bring a second
-OpenMP runtime into the process, whose threads fight with torch's. Compiled code is cached on the disk beside this file.
 Half-precision scales are looked up in a table of all 65,536 (numba has no float16 on CPUs).
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from llmlora.kernels.compiled import compiled
+from llmlora.kernels.lines import write
 from llmlora.kernels.reference import FP4, IQ4
 
 F32, F16, BF16 = 0, 1, 30
@@ -24,42 +20,23 @@ Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS = 10, 11, 12, 13, 14, 23  # 256 weights a b
 IQ4_VALUES, FP4_VALUES = np.array(IQ4, np.float32), np.array(FP4, np.float32)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first use; keep the code on the disk, or, where no directory can be written, in the process alone."""
-    try:
-        compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        compiled = njit(nogil=True)(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def rows_float32(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """blocks uint8 [stored rows, row_bytes], index int64 [n], half float32 [65536] → out float32 [n, columns]."""
     for i in range(index.size):
         _row(kind, blocks[index[i]], half, out[i])
 
 
-@_compiled
+@compiled
 def rows_bfloat16(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """As `rows_float32`, each weight rounded once; out uint16 [n, columns] holds the bits of bfloat16."""
     line = np.empty(out.shape[1], np.float32)
-    bits = line.view(np.uint32)
     for i in range(index.size):
         _row(kind, blocks[index[i]], half, line)
-        _round(bits, out[i])
+        write(line, out[i])
 
 
-@_compiled
-def _round(bits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    for j in range(out.size):
-        value = bits[j]
-        rounded = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-        nan = (value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-        out[j] = np.uint16(0x7FC0) if nan else np.uint16(rounded)
-
-
-@_compiled
+@compiled
 def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     if kind == F32:
         line[:] = row.view(np.float32)
@@ -72,7 +49,7 @@ def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001
         _large_blocks(kind, row, half, line)
 
 
-@_compiled
+@compiled
 def _small_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     if kind == Q4_0:
         _q4_0(row, half, line)
@@ -90,7 +67,7 @@ def _small_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noq
         _mxfp4(row, line)
 
 
-@_compiled
+@compiled
 def _large_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     if kind == Q2_K:
         _q2_k(row, half, line)
@@ -106,12 +83,12 @@ def _large_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noq
         _iq4_xs(row, half, line)
 
 
-@_compiled
+@compiled
 def _half(row, at, half):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return half[np.int64(row[at]) | np.int64(row[at + 1]) << 8]
 
 
-@_compiled
+@compiled
 def _f16(row, line, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Exponent and fraction move into their places in float32; a product with 2**112 corrects the bias of the exponent,
     subnormal numbers included. What comes out at 2**16 or above was infinite or not a number."""
@@ -125,13 +102,13 @@ def _f16(row, line, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
             bits[j] |= np.uint32(0x7F800000)
 
 
-@_compiled
+@compiled
 def _bf16(row, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for j in range(row.size):
         bits[j] = np.uint32(row[j]) << np.uint32(16)
 
 
-@_compiled
+@compiled
 def _q4_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 18, block * 32
@@ -141,7 +118,7 @@ def _q4_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             w[16 + j] = d * np.float32(np.int32(q[j] >> 4) - 8)
 
 
-@_compiled
+@compiled
 def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 20, block * 32
@@ -152,7 +129,7 @@ def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             w[16 + j] = d * np.float32(q[j] >> 4) + m
 
 
-@_compiled
+@compiled
 def _word(row, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     bits = np.uint32(0)
     for j in range(4):
@@ -160,7 +137,7 @@ def _word(row, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return bits
 
 
-@_compiled
+@compiled
 def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 22, block * 32
@@ -172,7 +149,7 @@ def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             w[16 + j] = d * np.float32(np.int32(q[j] >> 4 | bits >> 12 & 16) - 16)
 
 
-@_compiled
+@compiled
 def _q5_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 24, block * 32
@@ -184,7 +161,7 @@ def _q5_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             w[16 + j] = d * np.float32(q[j] >> 4 | bits >> 12 & 16) + m
 
 
-@_compiled
+@compiled
 def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     signed = row.view(np.int8)
     for block in range(line.size // 32):
@@ -194,7 +171,7 @@ def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
             w[j] = d * np.float32(q[j])
 
 
-@_compiled
+@compiled
 def _q2_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Half a block is four runs of 32 weights that share 32 bytes of `q`, two bits each; a scale is for 16."""
     for block in range(line.size // 256):
@@ -215,14 +192,14 @@ def _q2_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[96 + j] = d3 * np.float32(q[j] >> 6) - m3
 
 
-@_compiled
+@compiled
 def _q3_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The 6-bit scale of one of the 16 groups, minus 32."""
     low, high = np.int32(scales[group % 8]), np.int32(scales[8 + group % 4])
     return np.float32((low >> 4 * (group // 8) & 15 | (high >> 2 * (group // 4) & 3) << 4) - 32)
 
 
-@_compiled
+@compiled
 def _q3_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """As `_q2_k`, each weight with a third bit from `high`, of which one byte serves all eight runs."""
     for block in range(line.size // 256):
@@ -243,7 +220,7 @@ def _q3_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[96 + j] = s3 * np.float32(np.int32(q[j] >> 6 | (h & 8) >> 1) - 4)
 
 
-@_compiled
+@compiled
 def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The 6-bit scale and minimum of one of the 8 groups."""
     if group < 4:
@@ -255,7 +232,7 @@ def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     )
 
 
-@_compiled
+@compiled
 def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 256):
         at, to = block * 144, block * 256
@@ -270,7 +247,7 @@ def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[32 + j] = d1 * np.float32(q[j] >> 4) - m1
 
 
-@_compiled
+@compiled
 def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 256):
         at, to = block * 176, block * 256
@@ -287,7 +264,7 @@ def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[32 + j] = d1 * np.float32(q[j] >> 4 | (bits & 2) << 3) - m1
 
 
-@_compiled
+@compiled
 def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Half a block is four runs of 32 weights that share the bytes of `high`, two bits each; a scale is for 16."""
     signed = row.view(np.int8)
@@ -306,7 +283,7 @@ def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
                 w[96 + j] = s3 * np.float32(np.int32(low[32 + j] >> 4 | (high[j] & 192) >> 2) - 32)
 
 
-@_compiled
+@compiled
 def _steps(d, values, q, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """16 bytes of codes into a table of 16 values → 32 weights."""
     for j in range(q.size):
@@ -314,14 +291,14 @@ def _steps(d, values, q, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         w[16 + j] = d * values[q[j] >> 4]
 
 
-@_compiled
+@compiled
 def _iq4_nl(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 32):
         at, to = block * 18, block * 32
         _steps(_half(row, at, half), IQ4_VALUES, row[at + 2 : at + 18], line[to : to + 32])
 
 
-@_compiled
+@compiled
 def _iq4_xs(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for block in range(line.size // 256):
         d, start = _half(row, block * 136, half), block * 136
@@ -332,7 +309,7 @@ def _iq4_xs(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
             _steps(d * np.float32(scale - 32), IQ4_VALUES, row[at : at + 16], line[to : to + 32])
 
 
-@_compiled
+@compiled
 def _mxfp4(row, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The scale is a bare exponent; an element of `line` serves to turn its bits into a number."""
     bits = line.view(np.uint32)

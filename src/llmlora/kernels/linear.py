@@ -53,33 +53,78 @@ def describe_dispatch(kind: TensorType, device: torch.device) -> str:
     return f"{kind.name} on {device.type}: the reference in torch, because the compiled kernels are for CPUs alone"
 
 
+def packed_lora_linear(
+    x: Tensor, weight: PackedMatrix, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float
+) -> Tensor:
+    """x Wᵀ + bias + scaling · (x Aᵀ) Bᵀ: x [..., columns], a [rank, columns], b [rows, rank] → [..., rows].
+
+    As `packed_linear`, and differentiable with respect to a and b. They are rounded to x's dtype in each pass. The thin
+    products are added where the wide ones lie; only x and x Aᵀ are kept.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    y: Tensor = _PackedLoraLinear.apply(flat, weight, bias, a, b, scaling)  # type: ignore[no-untyped-call]
+    return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
 class _PackedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: PackedMatrix, step: int | None) -> Tensor:
-        rows, step = weight.shape[0], step or tile_rows(weight)
-        ctx.weight, ctx.step = weight, step
-        if rows <= step:
-            return F.linear(x, _tile(weight, 0, rows, x))
-        y = x.new_empty(len(x), rows)
-        for start in range(0, rows, step):
-            stop = min(rows, start + step)
-            y[:, start:stop] = F.linear(x, _tile(weight, start, stop, x))
-        return y
+        ctx.weight, ctx.step = weight, step or tile_rows(weight)
+        return _product(x, weight, ctx.step)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
-        (dy,), weight = gradients, ctx.weight
-        if not ctx.needs_input_grad[0]:
-            return None, None, None
-        rows, step = weight.shape[0], ctx.step
-        if rows <= step:
-            return dy @ _tile(weight, 0, rows, dy), None, None
-        dx = torch.zeros(len(dy), weight.shape[1], dtype=torch.float32, device=dy.device)
-        for start in range(0, rows, step):
-            stop = min(rows, start + step)
-            dx += dy[:, start:stop] @ _tile(weight, start, stop, dy)
-        return dx.to(dy.dtype), None, None
+        return _gradient(gradients[0], ctx.weight, ctx.step) if ctx.needs_input_grad[0] else None, None, None
+
+
+class _PackedLoraLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: PackedMatrix, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float
+    ) -> Tensor:
+        a, b = a.to(x.dtype), b.to(x.dtype)
+        thin = x @ a.T
+        y = _product(x, weight, tile_rows(weight))
+        y = y if bias is None else y.add_(bias.to(y.dtype))
+        ctx.weight, ctx.scaling = weight, scaling
+        ctx.save_for_backward(x, thin, a, b)
+        return y.addmm_(thin, b.T, alpha=scaling)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, Tensor, Tensor, None]:
+        (dy,), (x, thin, a, b) = gradients, ctx.saved_tensors
+        slope = (dy @ b).mul_(ctx.scaling)
+        da, db = slope.T @ x, (dy.T @ thin).mul_(ctx.scaling)
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx = _gradient(dy, ctx.weight, tile_rows(ctx.weight)).addmm_(slope, a)
+        return dx, None, None, da.float(), db.float(), None
+
+
+def _product(x: Tensor, weight: PackedMatrix, step: int) -> Tensor:
+    """x Wᵀ, a tile of rows after the other."""
+    rows = weight.shape[0]
+    if rows <= step:
+        return F.linear(x, _tile(weight, 0, rows, x))
+    y = x.new_empty(len(x), rows)
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        y[:, start:stop] = F.linear(x, _tile(weight, start, stop, x))
+    return y
+
+
+def _gradient(dy: Tensor, weight: PackedMatrix, step: int) -> Tensor:
+    """dy W, the sum of the tiles' shares."""
+    rows = weight.shape[0]
+    if rows <= step:
+        return dy @ _tile(weight, 0, rows, dy)
+    dx = torch.zeros(len(dy), weight.shape[1], dtype=torch.float32, device=dy.device)
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        dx += dy[:, start:stop] @ _tile(weight, start, stop, dy)
+    return dx.to(dy.dtype)
 
 
 def squared_row_norms(weight: PackedMatrix, device: torch.device) -> Tensor:

@@ -1,7 +1,8 @@
 """Attention over rows packed end to end: each row attends to itself alone, causally.
 
 Registered with Transformers under `NAME`, which asks for no mask; the borders of the rows travel as the keyword
-`boundaries` of the model's forward. A loop over rows costs no padding and no [tokens × tokens] mask.
+`boundaries` of the model's forward. A loop over rows costs no padding and no [tokens × tokens] mask. On CPUs the rows
+go to `kernels.attention`; what stands here is for other devices, and for answers, whose queries come one at a time.
 """
 
 from functools import partial
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
+
+from llmlora.kernels.attention import Form, attend
 
 NAME = "llmlora_packed"
 
@@ -40,12 +43,15 @@ def packed_attention(  # noqa: PLR0913, PLR0917 - Transformers' signature
     before its queries (a cache). Scores are scaled by `scaling`; a `sliding_window` lets a token see itself and the
     `sliding_window - 1` before it; `softcap` c bends scores s to c · tanh(s / c).
     """
-    attend = partial(_one_row, scaling=scaling, window=sliding_window)
+    if boundaries is not None and query.device.type == "cpu":
+        form = Form(scaling, sliding_window or 0, softcap or 0.0)
+        return attend(query[0], key[0], value[0], boundaries, form).transpose(0, 1)[None], None
+    one_row = partial(_one_row, scaling=scaling, window=sliding_window)
     if softcap is not None:
-        attend = partial(_recomputed, scaling=scaling, window=sliding_window, cap=softcap)
+        one_row = partial(_recomputed, scaling=scaling, window=sliding_window, cap=softcap)
     if boundaries is None:
-        return attend(query, key, value).transpose(1, 2), None
-    rows = [attend(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b]) for a, b in pairwise(boundaries)]
+        return one_row(query, key, value).transpose(1, 2), None
+    rows = [one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b]) for a, b in pairwise(boundaries)]
     return torch.cat(rows, dim=2).transpose(1, 2), None
 
 

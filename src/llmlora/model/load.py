@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from llmlora.errors import GgufError, UnsupportedTensorType
-from llmlora.gguf.architectures import OUTPUT, OUTPUT_NORM, TOKEN_EMBEDDING, Architecture, Linear, stored_rows
+from llmlora.gguf.architectures import OUTPUT, OUTPUT_NORM, TOKEN_EMBEDDING, Linear, stored_rows
 from llmlora.gguf.reader import GgufFile
 from llmlora.kernels.dequantise import PackedMatrix
 from llmlora.kernels.types import SUPPORTED
@@ -21,7 +21,7 @@ from llmlora.model import attention
 from llmlora.model.config import config_of, model_class
 from llmlora.model.form import Form, read_form
 from llmlora.model.head import Head
-from llmlora.model.packed import PackedEmbedding, PackedLinear
+from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedNorm
 from llmlora.model.rotary import Rotary
 
 
@@ -40,16 +40,16 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
     config._attn_implementation = attention.NAME
     with torch.device("meta"):
         model: PreTrainedModel = model_class(form)(config)
+    model.config.dtype = dtype
     reader = _Reader(file, config)
     _put_embeddings(model, reader, dtype)
     for layer in range(form.layers):
         for linear in architecture.linears:
             model.set_submodule(linear.module.format(layer), reader.linear(model, linear, layer), strict=True)
         for tensor, module in architecture.norms:
-            _put_norm(model.get_submodule(module.format(layer)), reader, tensor.format(layer), architecture, dtype)
-    _put_norm(model.model.norm, reader, OUTPUT_NORM.removesuffix(".weight"), architecture, dtype)
+            _put_norm(model, module.format(layer), reader, tensor.format(layer), form)
+    _put_norm(model, "model.norm", reader, OUTPUT_NORM.removesuffix(".weight"), form)
     model.model.rotary_emb = _rotary(form, reader)
-    model.config.dtype = dtype
     model.train(False)
     return model
 
@@ -98,12 +98,18 @@ def _put_embeddings(model: PreTrainedModel, reader: _Reader, dtype: torch.dtype)
     model.lm_head = Head.of(PackedLinear(matrix), config)
 
 
-def _put_norm(norm: nn.Module, reader: _Reader, tensor: str, architecture: Architecture, dtype: torch.dtype) -> None:
-    size = cast(Tensor, norm.weight).numel()
-    weight = reader.vector(f"{tensor}.weight", size) - architecture.norm_offset
-    norm.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
-    if architecture.norm_bias:
-        norm.bias = nn.Parameter(reader.vector(f"{tensor}.bias", size).to(dtype), requires_grad=False)
+def _put_norm(model: PreTrainedModel, path: str, reader: _Reader, tensor: str, form: Form) -> None:
+    planned = model.get_submodule(path)
+    weight = reader.vector(f"{tensor}.weight", cast(Tensor, planned.weight).numel())
+    if form.architecture.norm_epsilon.field == "rms_norm_eps":
+        epsilon = float(getattr(model.config, form.architecture.norm_epsilon.field))
+        model.set_submodule(path, PackedNorm(weight, epsilon), strict=True)
+        return
+    dtype = model.config.dtype
+    planned.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+    if form.architecture.norm_bias:
+        bias = reader.vector(f"{tensor}.bias", len(weight))
+        planned.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
 
 
 def _rotary(form: Form, reader: _Reader) -> Rotary:

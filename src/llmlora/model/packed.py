@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
 from llmlora.kernels.dequantise import PackedMatrix
-from llmlora.kernels.linear import packed_linear
+from llmlora.kernels.linear import packed_linear, packed_lora_linear
+from llmlora.kernels.norm import rms_norm
 from llmlora.model.dora import Magnitude
 
 
@@ -45,6 +46,19 @@ class PackedEmbedding(nn.Module):
         return (rows * self.scale).to(self.dtype).reshape(*ids.shape, -1)
 
 
+class PackedNorm(nn.Module):
+    """RMSNorm with its weight as the file has it: what llama.cpp multiplies with, Gemma's one included."""
+
+    def __init__(self, weight: Tensor, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., n] → [..., n], in x's dtype."""
+        return rms_norm(x, self.weight, self.epsilon)
+
+
 class PackedLoraLinear(nn.Module, LoraLayer):
     """A linear layer with LoRA, packed or dense (`nn.Linear`, `Conv1D`).
 
@@ -75,18 +89,30 @@ class PackedLoraLinear(nn.Module, LoraLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] → [..., out]."""
-        y: Tensor = self.base_layer(x)
+        base = self.base_layer
+        if isinstance(base, PackedLinear) and (name := self._fused()):
+            return packed_lora_linear(x, base.matrix, base.bias, *self._halves(name), self.scaling[name])
+        y: Tensor = base(x)
         if self.disable_adapters:
             return y
         for name in self.active_adapters:
-            a: Tensor = self.lora_A[name].weight  # type: ignore[assignment]  # torch types any attribute of a module
-            b: Tensor = self.lora_B[name].weight  # type: ignore[assignment]
+            a, b = self._halves(name)
             thin = F.linear(self.lora_dropout[name](x), a.to(x.dtype))
             y = torch.add(y, F.linear(thin, b.to(x.dtype)), alpha=self.scaling[name])
             if name in self.lora_magnitude_vector:
                 magnitude = cast(Magnitude, self.lora_magnitude_vector[name])
-                y = magnitude(y, self.base_layer.bias, a, b, self.scaling[name])
+                y = magnitude(y, base.bias, a, b, self.scaling[name])
         return y
+
+    def _halves(self, name: str) -> tuple[Tensor, Tensor]:
+        """A [rank, in] and B [out, rank]."""
+        return cast(Tensor, self.lora_A[name].weight), cast(Tensor, self.lora_B[name].weight)
+
+    def _fused(self) -> str | None:
+        """The adapter, where it is the only one and has neither dropout nor magnitudes."""
+        names = () if self.disable_adapters else tuple(self.active_adapters)
+        plain = len(names) == 1 and isinstance(self.lora_dropout[names[0]], nn.Identity)
+        return names[0] if plain and names[0] not in self.lora_magnitude_vector else None
 
 
 class Dora(LoraVariant):

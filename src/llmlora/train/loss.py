@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from llmlora.kernels.cross_entropy import cross_entropy_
 from llmlora.model.head import Head
 from llmlora.plan import HEAD_BYTES
 
-# logits in the compute type and in float32, and the gradient of both; a scaled or capped head keeps one more of each
-BYTES_PER_LOGIT = 12
+BYTES_PER_LOGIT = 4  # they become their own gradient
 
 
 def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
@@ -37,10 +36,10 @@ class _SupervisedLoss(torch.autograd.Function):
             part = slice(start, start + chunk)
             rows = hidden[part].detach().requires_grad_(gradient is not None)
             with torch.set_grad_enabled(gradient is not None):
-                loss = F.cross_entropy(head.logits(rows), labels[part], reduction="sum")
+                values = head(rows)
+            total += cross_entropy_(values.detach(), labels[part], head.multiplier, head.cap)
             if gradient is not None:
-                (gradient[part],) = torch.autograd.grad(loss, rows)
-            total += loss.detach()
+                (gradient[part],) = torch.autograd.grad(values, rows, values.detach())
         ctx.gradient = gradient
         return total
 

@@ -1,0 +1,31 @@
+"""How the loops of this directory are compiled.
+
+`nogil`: the caller splits rows over threads of its own. numba's `parallel=True` would bring a second OpenMP runtime
+into the process, whose threads fight with torch's. The code is kept on the disk beside its source, or, where no
+directory can be written, in the process alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+IN_LANES = {"reassoc", "nsz", "contract"}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first use; every sum is taken in the order it is written."""
+    return _njit(function, fastmath=False)
+
+
+def compiled_in_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first use; sums may be taken in parts, as vectors need it."""
+    return _njit(function, fastmath=IN_LANES)
+
+
+def _njit(function: Callable[..., Any], fastmath: Any) -> Callable[..., Any]:
+    try:
+        made: Callable[..., Any] = njit(nogil=True, cache=True, fastmath=fastmath)(function)
+    except RuntimeError:
+        made = njit(nogil=True, fastmath=fastmath)(function)
+    return made

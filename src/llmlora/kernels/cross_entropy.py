@@ -1,0 +1,82 @@
+"""Cross-entropy of rows of logits and its gradient, in one pass over each row, on CPUs.
+
+loss = ln Σ eˡ − l[label];  dl = softmax(l) − 1[label], written where the logits were. Logits may be scaled and softly
+capped first, l = cap · tanh(m z / cap), and then dz is written. All in float32, rounded once.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from llmlora.kernels.compiled import compiled_in_lanes
+from llmlora.kernels.lines import ONE, exp, read, softly_cap, write
+from llmlora.kernels.threads import as_array, spread
+
+NUMBERS_PER_THREAD = 65_536
+
+
+def cross_entropy_(logits: Tensor, labels: Tensor, multiplier: float = 1.0, cap: float | None = None) -> Tensor:
+    """Sum of the losses of rows, float32 scalar, in nats; the logits become their gradient.
+
+    logits [n, vocabulary] contiguous float32 or bfloat16, before they are multiplied and capped; labels int64 [n].
+    """
+    if logits.device.type != "cpu":
+        return cross_entropy_by_reference_(logits, labels, multiplier, cap)
+    losses = torch.empty(len(logits), dtype=torch.float64)
+    z, wanted, out = as_array(logits), labels.numpy(), losses.numpy()
+    how = np.array([multiplier, cap or 0.0], np.float32)
+    least = max(1, NUMBERS_PER_THREAD // logits.shape[1])
+    spread(lambda a, b: _rows(z[a:b], wanted[a:b], how, out[a:b]), len(logits), least)
+    return losses.sum().float()
+
+
+def cross_entropy_by_reference_(logits: Tensor, labels: Tensor, multiplier: float, cap: float | None) -> Tensor:
+    """The same in torch."""
+    z = logits.detach().requires_grad_()
+    with torch.enable_grad():
+        wide = z.float() * multiplier
+        wide = wide if cap is None else cap * torch.tanh(wide / cap)
+        loss = F.cross_entropy(wide, labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, z)
+    logits.copy_(gradient)
+    return loss.detach()
+
+
+@compiled_in_lanes
+def _rows(logits, labels, how, losses):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    line, slope = np.empty(logits.shape[1], np.float32), np.empty(logits.shape[1], np.float32)
+    bits = np.empty(logits.shape[1], np.int32)
+    multiplier, cap = how
+    for i in range(len(logits)):
+        read(logits[i], line)
+        for j in range(line.size):
+            line[j] *= multiplier
+        if cap > 0:
+            softly_cap(line, cap, slope, bits)
+        losses[i] = _loss(line, labels[i], bits)
+        for j in range(line.size):
+            line[j] *= multiplier
+        if cap > 0:
+            for j in range(line.size):
+                line[j] *= slope[j]
+        write(line, logits[i])
+
+
+@compiled_in_lanes
+def _loss(line, label, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The loss of a row, which becomes its gradient."""
+    most, wanted = line[0], line[label]
+    for j in range(line.size):
+        most = max(most, line[j])
+    for j in range(line.size):
+        line[j] -= most
+    exp(line, bits)
+    total = np.float32(0)
+    for j in range(line.size):
+        total += line[j]
+    share = ONE / total
+    for j in range(line.size):
+        line[j] *= share
+    line[label] -= ONE
+    return np.log(np.float64(total)) + np.float64(most) - np.float64(wanted)
