@@ -37,8 +37,20 @@ def test_capped_attention_needs_memory_for_the_scores_of_the_longest_row():
     )
 
 
+def test_the_base_is_dequantised_once_where_half_the_memory_is_enough():
+    roomy = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=2**50))
+    half = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=2 * roomy.memory))
+    less = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=2 * roomy.memory - 2))
+    dense = make_plan(RECIPE, replace(SHAPE, dense_parameters=1), TOKENS, 0, replace(MACHINE, free_memory=2**50))
+
+    assert (roomy.unpacked, half.unpacked, less.unpacked, dense.unpacked) == (True, True, False, False)
+    numbers = SHAPE.body_parameters + SHAPE.vocabulary * SHAPE.hidden
+    assert roomy.memory - less.memory == 2 * numbers
+
+
 def test_less_memory_means_recompute_then_single_rows_then_a_refusal():
-    roomy = make_plan(RECIPE, SHAPE, TOKENS, 0, MACHINE)
+    unpacked = make_plan(RECIPE, SHAPE, TOKENS, 0, MACHINE)
+    roomy = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=2 * unpacked.memory - 2))
     tight = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=roomy.memory - 1))
     tightest = make_plan(RECIPE, SHAPE, TOKENS, 0, replace(MACHINE, free_memory=tight.memory - 1))
 
@@ -52,7 +64,9 @@ def test_less_memory_means_recompute_then_single_rows_then_a_refusal():
 
 
 def test_recompute_is_planned_to_take_half_as_long_again_in_the_body():
-    free = make_plan(RECIPE, SHAPE, replace(TOKENS, supervised=0), 0, MACHINE)
+    unpacked = make_plan(RECIPE, SHAPE, replace(TOKENS, supervised=0), 0, MACHINE)
+    machine = replace(MACHINE, free_memory=2 * unpacked.memory - 2)
+    free = make_plan(RECIPE, SHAPE, replace(TOKENS, supervised=0), 0, machine)
     tight = make_plan(RECIPE, SHAPE, replace(TOKENS, supervised=0), 0, replace(MACHINE, free_memory=free.memory - 1))
 
     assert 1.3 < tight.seconds / free.seconds <= 1.5

@@ -90,6 +90,7 @@ class Plan:
     save_every: int
     memory: int
     seconds: float
+    unpacked: bool = False  # the base's matrices are dequantised once, not in each pass
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -104,32 +105,44 @@ def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, mach
     dtype = machine.dtype
     rows_per_step = recipe.batch_size * recipe.gradient_accumulation
     total_steps = recipe.steps or -(-tokens.rows * recipe.epochs // rows_per_step)
-    micro_batch, recompute, memory = _fit(recipe, shape, tokens, dtype, machine.free_memory)
+    way, memory = _fit(recipe, shape, tokens, dtype, machine.free_memory)
     tenth = max(1, total_steps // 10)
     return Plan(
         dtype=dtype,
         threads=machine.threads,
-        micro_batch=micro_batch,
-        recompute=recompute,
+        micro_batch=way.rows,
+        recompute=way.recompute,
+        unpacked=way.unpacked,
         total_steps=total_steps,
         eval_every=(recipe.eval_every or tenth) if eval_rows else total_steps,
         save_every=recipe.save_every or tenth,
         memory=memory,
-        seconds=seconds_needed(shape, tokens, total_steps * rows_per_step, machine, dtype, recompute),
+        seconds=seconds_needed(shape, tokens, total_steps * rows_per_step, machine, dtype, way.recompute),
     )
 
 
-def _fit(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, free: int) -> tuple[int, bool, int]:
-    """The fastest way that fits: all rows in one pass, then recomputing activations, then one row a pass."""
-    ways = ((recipe.batch_size, False), (recipe.batch_size, True), (1, True))
-    for micro_batch, recompute in ways:
-        memory = memory_needed(recipe, shape, tokens, dtype, micro_batch, recompute)
-        if memory <= free:
-            return micro_batch, recompute, memory
+@dataclass(frozen=True)
+class Way:
+    """How a pass is done: rows in it, activations computed again or kept, the base dequantised once or in each pass."""
+
+    rows: int
+    recompute: bool
+    unpacked: bool
+
+
+def _fit(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, free: int) -> tuple[Way, int]:
+    """The fastest way that fits, and its bytes."""
+    ways = [Way(recipe.batch_size, False, False), Way(recipe.batch_size, True, False), Way(1, True, False)]
+    if not shape.dense_parameters:
+        ways.insert(0, Way(recipe.batch_size, False, True))
+    for way in ways:
+        memory = memory_needed(recipe, shape, tokens, dtype, way)
+        if memory <= (free // 2 if way.unpacked else free):  # what is only convenient leaves room for others
+            return way, memory
     raise NotEnoughMemory(memory // MB, free // MB, recipe.batch_size, recipe.max_length, recipe.rank)
 
 
-def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, micro_batch: int, recompute: bool) -> int:
+def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, way: Way) -> int:
     """Peak bytes of this process, the mapped model file included.
 
     The worst pass is taken: the longest row, as often as a pass has rows.
@@ -137,13 +150,14 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, micr
     per_layer = (
         8 * shape.hidden + 4 * (shape.query + shape.key_value) + 4 * shape.intermediate + shape.targets * recipe.rank
     ) + (shape.adapted if recipe.dora else 0)
-    live_layers = 1 if recompute else shape.layers
-    kept = shape.hidden * shape.layers if recompute else 0
-    batch_tokens = min(tokens.longest * micro_batch, max(tokens.total, 1))
+    live_layers = 1 if way.recompute else shape.layers
+    kept = shape.hidden * shape.layers if way.recompute else 0
+    batch_tokens = min(tokens.longest * way.rows, max(tokens.total, 1))
     activations = batch_tokens * (per_layer * live_layers + kept) * BYTES[dtype]
+    unpacked = (shape.body_parameters + shape.vocabulary * shape.hidden) * BYTES[dtype] * way.unpacked
     adapter = 16 * shape.adapter_parameters  # float32 weight, gradient and two moments
     scores = 4 * shape.capped_heads * tokens.longest**2 * BYTES["float32"]
-    return RUNTIME_BYTES + HEAD_BYTES + shape.base_bytes(dtype) + adapter + activations + scores
+    return RUNTIME_BYTES + HEAD_BYTES + shape.base_bytes(dtype) + unpacked + adapter + activations + scores
 
 
 def seconds_needed(shape: Shape, tokens: Tokens, rows: int, machine: Machine, dtype: str, recompute: bool) -> float:

@@ -1,8 +1,8 @@
 """A packed matrix, and reading some of its rows as numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class PackedMatrix:
     blocks: np.ndarray[Any, np.dtype[np.uint8]]  # [rows, row_bytes], usually a read-only view of a mapped file
     kind: TensorType
     order: np.ndarray[Any, np.dtype[np.int64]] | None = None  # row i is stored at order[i]; None: as stored
+    unpacked: Tensor | None = None  # all of it as numbers, where there is memory for that
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,6 +54,10 @@ class PackedMatrix:
     def dense(self, dtype: torch.dtype) -> Tensor:
         """All of it."""
         return self.rows(0, self.shape[0], dtype)
+
+    def with_numbers(self, dtype: torch.dtype) -> Self:
+        """The same, dequantised once and for all."""
+        return replace(self, unpacked=self.dense(dtype))
 
 
 def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:

@@ -15,7 +15,8 @@ A tile is 4 Mi weights, 8 MB in bfloat16: large enough that the product runs at 
 fit beside each other in a laptop's memory. It is allocated once a thread, because fresh pages cost more than the
 numbers written into them.
 
-On a CPU the tile is made by the compiled kernels; elsewhere by the reference, on that device.
+On a CPU the tile is made by the compiled kernels; elsewhere by the reference, on that device. Where the plan has memory
+for it, a matrix brings its numbers along, and nothing is made at all.
 """
 
 import threading
@@ -105,6 +106,8 @@ class _PackedLoraLinear(torch.autograd.Function):
 
 def _product(x: Tensor, weight: PackedMatrix, step: int) -> Tensor:
     """x Wᵀ, a tile of rows after the other."""
+    if weight.unpacked is not None and weight.unpacked.dtype == x.dtype:
+        return F.linear(x, weight.unpacked)
     rows = weight.shape[0]
     if rows <= step:
         return F.linear(x, _tile(weight, 0, rows, x))
@@ -117,6 +120,8 @@ def _product(x: Tensor, weight: PackedMatrix, step: int) -> Tensor:
 
 def _gradient(dy: Tensor, weight: PackedMatrix, step: int) -> Tensor:
     """dy W, the sum of the tiles' shares."""
+    if weight.unpacked is not None and weight.unpacked.dtype == dy.dtype:
+        return dy @ weight.unpacked
     rows = weight.shape[0]
     if rows <= step:
         return dy @ _tile(weight, 0, rows, dy)

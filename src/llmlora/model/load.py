@@ -54,6 +54,13 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
+def unpack(model: nn.Module, dtype: torch.dtype) -> None:
+    """Dequantise every matrix that products are taken with, once; a tied head is not the embedding's any more."""
+    for module in model.modules():
+        if isinstance(module, PackedLinear):
+            module.matrix = module.matrix.with_numbers(dtype)
+
+
 class _Reader:
     """Reads tensors and holds them against the shapes the model expects."""
 

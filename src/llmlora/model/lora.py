@@ -58,7 +58,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def total_parameters(model: nn.Module) -> int:
     """Weights of the base, packed or dense, and the adapter; a tied head counts once."""
     matrices = {
-        id(module.matrix): module.matrix.shape
+        id(module.matrix.blocks): module.matrix.shape
         for module in model.modules()
         if isinstance(module, PackedLinear | PackedEmbedding)
     }

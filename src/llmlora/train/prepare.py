@@ -26,6 +26,7 @@ from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
 from llmlora.model.device import DTYPES, probe_machine
+from llmlora.model.load import unpack
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
 from llmlora.model.prompts import followed
@@ -203,6 +204,8 @@ def prepare(
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
     model = made.opened.load(DTYPES[frozen.plan.dtype])
+    if frozen.plan.unpacked:
+        unpack(model, DTYPES[frozen.plan.dtype])
     if frozen.plan.recompute:
         model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, made.recipe, made.targets)
