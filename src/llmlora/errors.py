@@ -419,7 +419,7 @@ class MissingExtra(UserError):
 
 @dataclass(eq=False)
 class NotFound(UserError):
-    what: Literal["artefact", "chat", "dataset", "job"]
+    what: Literal["artefact", "certificate", "chat", "dataset", "job"]
     name: str
 
     def message(self, language: Language = "en") -> str:
