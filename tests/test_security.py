@@ -58,6 +58,7 @@ def test_a_job_does_not_see_our_secrets(tmp_path: Path, monkeypatch):
 
 def test_a_job_downloads_no_model(tmp_path: Path):
     task = {"recipe": {"model": "hf:org/name", "data": "rows.jsonl"}, "out": "out", "home": str(tmp_path), "stores": []}
+    task["ollama_address"] = "http://127.0.0.1:1"
 
     with pytest.raises(NotDownloaded):
         train(task, print, bool)
