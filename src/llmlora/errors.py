@@ -222,7 +222,7 @@ class UnsupportedTensorType(UserError):
 @dataclass(eq=False)
 class NotTrainable(UserError):
     name: str
-    reason: str | Words
+    reason: Words
 
 
 @dataclass(eq=False)

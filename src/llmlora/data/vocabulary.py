@@ -18,6 +18,7 @@ from tokenizers.models import BPE
 
 from llmlora.errors import GgufError, NotTrainable
 from llmlora.gguf.reader import GgufFile
+from llmlora.text.catalogue import Words
 
 PREFIX = "tokenizer.ggml."
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # token types: found whole wherever they stand in a text
@@ -103,9 +104,9 @@ def read_vocabulary(file: GgufFile) -> GgufVocabulary:
     values = {key.removeprefix(PREFIX): file.metadata[key] for key in keys}
     kind, pre = str(values.get("model")), str(values.get("pre", "default"))
     if kind not in ("gpt2", "llama"):
-        raise NotTrainable(str(file.path), f"its tokenizer is of the kind {kind!r}; gpt2 and llama are understood")
+        raise NotTrainable(str(file.path), Words("not_trainable.tokenizer", {"found": kind}))
     if kind == "gpt2" and pre not in SPLITTINGS:
-        raise NotTrainable(str(file.path), f"its tokenizer finds words by the rule {pre!r}, which is not known here")
+        raise NotTrainable(str(file.path), Words("not_trainable.word_rule", {"found": pre}))
     splitting = SPLITTINGS[pre] if kind == "gpt2" else Splitting((), add_bos=True)
     tokens = read_tokens(file)
     return GgufVocabulary(

@@ -26,7 +26,7 @@ from llmlora.model.form import printable, read_form
 from llmlora.model.hf import HfDirectory
 from llmlora.model.source import Base, list_names, resolve
 from llmlora.paths import Home
-from llmlora.text.catalogue import Language, Words
+from llmlora.text.catalogue import Language
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Description:
 def reason_of(obstacle: LlmloraError, language: Language = "en") -> str:
     """The short form of an error, to stand after “no, because”."""
     if isinstance(obstacle, NotTrainable):
-        return obstacle.reason.said(language) if isinstance(obstacle.reason, Words) else obstacle.reason
+        return obstacle.reason.said(language)
     message = obstacle.message(language).rstrip(".。")
     return re.sub(r"^(The|There|Tensor)\b", lambda first: first[0].lower(), message)
 

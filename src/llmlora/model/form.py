@@ -21,6 +21,7 @@ from llmlora.gguf.architectures import (
 )
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.rope import Rotation, Scaling
+from llmlora.text.catalogue import Words
 
 MAX_LAYERS = 1024
 OTHER_SENSES = ("v.", "mm.", "a.")  # tensors of images and sound that Ollama keeps in one file with the text
@@ -87,8 +88,9 @@ class Keys:
             raise GgufError(self.file.path, f"the key {self.architecture.name}.{key} is missing or not a number")
         return float(value)
 
-    def refuse(self, reason: str) -> NotTrainable:
-        return NotTrainable(str(self.file.path), reason)
+    def refuse(self, why: str, **facts: object) -> NotTrainable:
+        """`why` names a reason among the words of `not_trainable`."""
+        return NotTrainable(str(self.file.path), Words(f"not_trainable.{why}", facts))
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def read_form(file: GgufFile) -> Form:
         NotTrainable: experts, other senses, parts of a split file, or a way of computing that is not reproduced.
     """
     if (kind := _plain(file, "general.type", "model")) != "model":
-        raise NotTrainable(str(file.path), f"it is of type {printable(kind)}, not a model")
+        raise NotTrainable(str(file.path), Words("not_trainable.no_model", {"found": printable(kind)}))
     keys = Keys(file, architecture_of(file))
     _check_kind(keys)
     layers = keys.size("block_count")
@@ -171,7 +173,7 @@ def _form(keys: Keys, layers: int) -> Form:
     if rotated % 2 or rotated > head_dim or (rotated < head_dim and not architecture.partial_rotary):
         raise keys.refuse(f"RoPE turns {rotated} of {head_dim} numbers a head")
     if keys.plain("attention.value_length", head_dim) != head_dim:
-        raise keys.refuse("keys and values have heads of different widths")
+        raise keys.refuse("head_widths")
     context = keys.size("context_length")
     original = keys.size("rope.scaling.original_context_length", context)
     window = _window(keys)
@@ -238,7 +240,7 @@ def _rotations(keys: Keys, rotated: int, original: int) -> dict[str, Rotation]:
     if windows.rope == "unscaled":
         return {FULL: full, SLIDING: Rotation(base, rotated, Scaling())}
     if keys.plain("rope.freq_base_swa", base) != base:
-        raise keys.refuse("its layers with a window are rotated by another base")
+        raise keys.refuse("window_rope")
     return {FULL: full, SLIDING: full}
 
 
@@ -253,7 +255,7 @@ def _scaling(keys: Keys, original: int) -> Scaling:
     if kind == "linear":
         return Scaling(factor, magnitude)
     if kind != "yarn":
-        raise keys.refuse(f"RoPE scaling “{printable(kind)}” is not reproduced yet")
+        raise keys.refuse("rope_scaling", found=printable(kind))
     own = keys.architecture.yarn_keys
     return Scaling(
         factor,
@@ -269,20 +271,20 @@ def _scaling(keys: Keys, original: int) -> Scaling:
 def _check_kind(keys: Keys) -> None:
     metadata, architecture = keys.file.metadata, keys.architecture
     if _plain(keys.file, "split.count", 0) not in (0, 1):
-        raise keys.refuse("it is one part of a split model; join the parts with llama-gguf-split first")
+        raise keys.refuse("part")
     if keys.plain("expert_count", 0):
-        raise keys.refuse("mixture-of-experts layers cannot be trained yet")
+        raise keys.refuse("experts")
     if any(name.startswith(OTHER_SENSES) for name in keys.file.tensors):
-        raise keys.refuse("it also sees or hears (its file holds image or sound tensors), which cannot be trained yet")
+        raise keys.refuse("senses")
     if "tokenizer.ggml.tokens" not in metadata:
-        raise keys.refuse("its file holds no tokenizer")
+        raise keys.refuse("no_tokenizer")
     for key, wanted in {**architecture.only_if, "attention.causal": True}.items():
         if (found := keys.get(key, wanted)) is not wanted and (isinstance(found, np.ndarray) or found != wanted):
-            raise keys.refuse(f"its key {architecture.name}.{key} asks for a way of computing that is not reproduced")
+            raise keys.refuse("other_way", key=f"{architecture.name}.{key}")
     prefix = f"{architecture.name}."
     unknown = [key for key in metadata if key.startswith(f"{prefix}rope.") and key[len(prefix) :] not in ROPE_KEYS]
     if unknown:
-        raise keys.refuse(f"its key {printable(unknown[0])} is not understood")
+        raise keys.refuse("unknown_key", key=printable(unknown[0]))
 
 
 def _check_tensors(keys: Keys, layers: int) -> None:
@@ -296,6 +298,4 @@ def _check_tensors(keys: Keys, layers: int) -> None:
         raise GgufError(keys.file.path, f"tensor {odd[0]} is not a matrix")
     known = {*needed, *possible_tensors(keys.architecture, layers)}
     if odd := [name for name in found if name not in known]:
-        raise keys.refuse(
-            f"its tensor {printable(odd[0])} is not one that {keys.architecture.name} is known to compute with"
-        )
+        raise keys.refuse("unknown_tensor", tensor=printable(odd[0]), architecture=keys.architecture.name)

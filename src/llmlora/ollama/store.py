@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from llmlora.errors import DigestMismatch, NotTrainable, StoreUnreadable
 from llmlora.ollama.digest import blob_path, is_digest
 from llmlora.ollama.names import Name
+from llmlora.text.catalogue import Words
 
 MAX_MANIFEST_BYTES = 2**20
 MAX_TEXT_BYTES = 2**20
@@ -74,7 +75,7 @@ class StoredModel:
             StoreUnreadable: the file may not be read.
         """
         if reason := self._obstacle():
-            raise NotTrainable(str(self.name), reason)
+            raise self._refused(reason)
         (layer,) = self._layers("model")
         path = self._blob(layer)
         if not os.access(path, os.R_OK):
@@ -117,18 +118,21 @@ class StoredModel:
                     said[key] = json.loads(text)
         return {key: value for key, value in said.items() if value}
 
-    def _obstacle(self) -> str | None:
+    def _refused(self, reason: Words) -> NotTrainable:
+        return NotTrainable(str(self.name), reason)
+
+    def _obstacle(self) -> Words | None:
         config = self.config()
         if config.remote_host:
-            return f"it runs at {config.remote_host} and has no weights here"
+            return Words("not_trainable.remote", {"host": config.remote_host})
         if config.model_format not in ("", "gguf"):
-            return f"it is stored as {config.model_format}, not as GGUF"
+            return Words("not_trainable.format", {"found": config.model_format})
         if self._layers("adapter"):
-            return "it already carries a LoRA adapter; train on the model it was made from"
+            return Words("not_trainable.adapted")
         models = len(self._layers("model"))
         if models > 1:
-            return f"its weights are split over {models} files"
-        return None if models else "it has no GGUF file"
+            return Words("not_trainable.split", {"files": models})
+        return None if models else Words("not_trainable.no_file")
 
     def config(self) -> Config:
         """Its config.
@@ -145,7 +149,7 @@ class StoredModel:
         except PermissionError:
             raise StoreUnreadable(self.store) from None
         except ValueError as error:  # a ValidationError is one
-            raise NotTrainable(str(self.name), f"its config is damaged ({_first(error)})") from None
+            raise self._refused(Words("not_trainable.config", {"problem": _first(error)})) from None
 
     def _layers(self, kind: str) -> list[Layer]:
         return [layer for layer in self.manifest.layers if layer.kind == kind]
@@ -161,12 +165,11 @@ class StoredModel:
         try:
             return blob_path(self.store, layer.digest)
         except ValueError as error:
-            raise NotTrainable(str(self.name), str(error)) from None
+            raise self._refused(Words("not_trainable.blob", {"problem": str(error)})) from None
         except PermissionError:
             raise StoreUnreadable(self.store) from None
         except OSError:
-            reason = f"its file {layer.digest} is missing from the store; pull it again"
-            raise NotTrainable(str(self.name), reason) from None
+            raise self._refused(Words("not_trainable.blob_missing", {"digest": layer.digest})) from None
 
 
 def find(name: Name, stores: Sequence[Path]) -> StoredModel | None:
@@ -223,10 +226,14 @@ def _manifest(store: Path, name: Name) -> Manifest:
     except PermissionError:
         raise StoreUnreadable(store) from None
     except (OSError, ValueError) as error:
-        raise NotTrainable(str(name), f"its manifest is damaged ({_first(error)})") from None
+        raise _damaged(name, _first(error)) from None
     if not all(is_digest(layer.digest) for layer in (manifest.config, *manifest.layers)):
-        raise NotTrainable(str(name), "its manifest is damaged (a digest is not a digest)")
+        raise _damaged(name, "a digest is not a digest")
     return manifest
+
+
+def _damaged(name: Name, problem: str) -> NotTrainable:
+    return NotTrainable(str(name), Words("not_trainable.manifest", {"problem": problem}))
 
 
 def _read(path: Path, most: int) -> bytes:
