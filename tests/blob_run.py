@@ -11,6 +11,7 @@ from tests.small_run import small_recipe
 from tests.tiny import tiny_gguf
 
 NAME = "tiny:latest"
+TEMPLATE = b"{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n"
 PARAMETERS, LICENSE = b'{"stop":["<|im_end|>"],"top_k":7}', b"Tiny Licence\nno warranty"
 
 
@@ -33,7 +34,8 @@ def blob_run(directory: Path, architecture: str = "llama", **recipe: object) -> 
     model = tiny_gguf(directory / "tiny.gguf", architecture)
     config = {"model_format": "gguf", "model_family": architecture}
     name = "registry.ollama.ai/library/tiny/latest"
-    store.add(name, model.read_bytes(), config, params=PARAMETERS, license=LICENSE)
-    values = {"model": f"ollama:{NAME}", "learning_rate": 0.01, "steps": 4, "save_every": 4, **recipe}
+    store.add(name, model.read_bytes(), config, template=TEMPLATE, params=PARAMETERS, license=LICENSE)
+    how = {"template": "ollama", "learning_rate": 0.01, "steps": 4, "save_every": 4}
+    values = {"model": f"ollama:{NAME}", **how, **recipe}
     train(small_recipe(directory, **values), run.out, run.home, [run.store])
     return run

@@ -113,7 +113,7 @@ def create_registration(here: Here, reader: Reader, job_id: Id, request: Registr
     with open_gguf(here.base(base_name_of_job(here, one))):
         pass  # or it is refused, and said now, not by a job
     for other in _registrations(here, job_id):
-        if other.state not in jobs.FINAL and other.spec["name"] == str(name):
+        if other.state not in jobs.FINAL and name.same(name_of(other.spec["name"])):
             return _body(here, other, reader)
     need_free(here.settings.ollama_address, name, force=request.force)
     spec = {

@@ -54,6 +54,7 @@ class Side:
 class Comparison:
     """Everything that was compared here. Answers are those to the material's prompts."""
 
+    plain: Tensor  # the base alone, as we compute it: [tokens, vocabulary]
     lines: list[Line] = field(default_factory=list)
     beside: Side | None = None  # None: DoRA has no such route
     merged: Side | None = None  # None: there was no room for it
@@ -80,13 +81,13 @@ def compare(bench: Bench) -> Comparison:
     Raises:
         EngineFailed: llama.cpp refuses one of the files, in its words.
     """
-    made = Comparison()
     plain, tuned = our_tables(
         bench.base.path, bench.material.rows, bench.adapter, on_row=lambda: bench.tell("ours", 0, 0)
     )
+    made = Comparison(plain)
     effect = distance(tuned, [_likely(row) for row in plain])
     made.lines.append(judged("effect", "mean", effect.mean, compared=effect.compared))
-    _base_and_adapter(bench, made, plain, tuned)
+    _base_and_adapter(bench, made, tuned)
     try:
         _merged(bench, made, tuned)
     except DiskFull as error:
@@ -108,7 +109,7 @@ def engine_lines(what: str, side: Side) -> list[Line]:
     ]
 
 
-def _base_and_adapter(bench: Bench, made: Comparison, plain: Tensor, tuned: Tensor) -> None:
+def _base_and_adapter(bench: Bench, made: Comparison, tuned: Tensor) -> None:
     file = None
     if not bench.adapter.dora:
         file = bench.workshop / "adapter.gguf"
@@ -120,7 +121,7 @@ def _base_and_adapter(bench: Bench, made: Comparison, plain: Tensor, tuned: Tens
                 exact = [_values(bench, engine, adapted) for adapted in (False, True) if file or not adapted]
         else:
             made.lines += skipped(copy, "weights_base", *(["weights_tuned"] if file else []), measure="most")
-    for what, ours, values in zip(("weights_base", "weights_tuned"), (plain, tuned), exact, strict=False):
+    for what, ours, values in zip(("weights_base", "weights_tuned"), (made.plain, tuned), exact, strict=False):
         made.lines.append(_weights(what, ours, values))
     with Engine(bench.base.path, file, EngineOptions(context=CONTEXT)) as engine:
         made.base_answers = _answers(bench, engine, adapted=False)

@@ -40,7 +40,7 @@ def certify(
     registered = last_registered(adapter_path) if address else None
     if address and registered:
         side = made.beside if registered.route == "adapter" else made.merged
-        said = ask(Served(address, registered.name), bench.material, side, on_progress)
+        said = ask(Served(address, registered.name), bench.material, side, made.plain, on_progress)
     return Certificate(
         base=base.name,
         base_digest=base.digest,

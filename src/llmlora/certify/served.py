@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from llmlora.certify.certificate import Line, judged, skipped
 from llmlora.certify.compare import ANSWER, OnPhase, Side, engine_lines
-from llmlora.certify.numbers import Values
+from llmlora.certify.numbers import Values, distance
 from llmlora.certify.rows import Material
 from llmlora.data.conversation import Turn
 from llmlora.data.tokenizer import Tokenizer
@@ -40,14 +42,15 @@ class Asked:
     answers: list[str] | None = None
 
 
-def ask(served: Served, material: Material, side: Side | None, tell: OnPhase) -> Asked:
-    """Ask for everything that can be asked. A server that is gone proves nothing; one that fails to answer is a broken
-    line.
+def ask(served: Served, material: Material, side: Side | None, plain: Tensor, tell: OnPhase) -> Asked:
+    """Ask for everything that can be asked, and hold it against `side`, what it should be, and `plain`, its base.
+
+    A server that is gone proves nothing; one that fails to answer is a broken line.
     """
     said = Asked([])
     try:
         _compare_prompts(served, material, said)
-        _compare_numbers(served, material, side, said, tell)
+        said.lines += _compare_numbers(served, material, side, plain, tell)
         tell("answers", 0, 0)
         said.answers = [_answer(served, turns) for turns in material.questions]
     except OllamaUnreachable:
@@ -70,21 +73,25 @@ def _compare_prompts(served: Served, material: Material, said: Asked) -> None:
     said.lines.append(judged("prompt", "same", float(ours == theirs), 1.0))
 
 
-def _compare_numbers(served: Served, material: Material, side: Side | None, said: Asked, tell: OnPhase) -> None:
+def _compare_numbers(
+    served: Served, material: Material, side: Side | None, plain: Tensor, tell: OnPhase
+) -> Sequence[Line]:
     if side is None:
-        said.lines += skipped(Words("certificate.nothing_here"), "served")
-        return
+        return skipped(Words("certificate.nothing_here"), "served")
     places, ids = _prefixes(material), _ids_by_text(material.tokenizer)
     found: dict[int, Values] = {}
     for number, (place, text) in enumerate(places.items()):
         tell("served", number, len(places))
-        if values := _likeliest(served, text, ids):
-            found[place] = values
+        if likely := _likeliest(served, text, ids):
+            found[place] = likely
     if not found:
-        said.lines += skipped(Words("certificate.no_numbers"), "served")
-        return
-    exact = None if side.exact is None else [side.exact[place] for place in found]
-    said.lines += engine_lines("served", Side(side.ours[list(found)], list(found.values()), exact))
+        return skipped(Words("certificate.no_numbers"), "served")
+    at, values = list(found), list(found.values())
+    exact = None if side.exact is None else [side.exact[place] for place in at]
+    # what noise hides in the mean shows in the order: a base that was never adapted is nearer to itself
+    tuned, base = distance(side.ours[at], values), distance(plain[at], values)
+    nearer = judged("nearer", "mean", tuned.mean, base.mean, tuned.compared)
+    return [*engine_lines("served", Side(side.ours[at], values, exact)), nearer]
 
 
 def _prefixes(material: Material) -> dict[int, str]:
