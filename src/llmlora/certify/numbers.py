@@ -83,6 +83,8 @@ def distance(ours: Tensor, engine: Sequence[Values], instead: Sequence[Values] |
         for token, value in likely.items()
         if value > LIKELY
     ]
+    if not differences:  # which proves nothing
+        return Distance(math.nan, math.nan, 0)
     return Distance(sum(differences) / len(differences), max(differences), len(differences))
 
 

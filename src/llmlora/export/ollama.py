@@ -181,7 +181,8 @@ def _sweep(address: str) -> None:
     for tag in client.models(address):
         own = Name.parse(tag.name)
         if own and own.namespace == UNFINISHED and tag.modified_at and datetime.now(UTC) - tag.modified_at > STALE:
-            client.delete(address, tag.name)
+            with suppress(OllamaFailed):  # somebody else was faster
+                client.delete(address, tag.name)
 
 
 @contextmanager
