@@ -151,7 +151,21 @@ def _answered(does: Callable[[Asked], Any], asked: Asked) -> Response:
         first = next(said)  # what fails at once has a status of its own
     except (Refused, GgufError) as error:
         return _refusal(error)
-    return StreamingResponse(_lines(first, said), media_type="application/x-ndjson")
+    return _Streamed(_lines(first, said))
+
+
+class _Streamed(StreamingResponse):
+    """Lines, made no longer when the listener has gone."""
+
+    def __init__(self, lines: Generator[bytes]) -> None:
+        super().__init__(lines, media_type="application/x-ndjson")
+        self._made = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(self._made.close)
 
 
 def _last(lines: Iterator[Asked]) -> Asked:
@@ -162,7 +176,7 @@ def _last(lines: Iterator[Asked]) -> Asked:
     return lines[-1] if "status" in lines[-1] else whole(iter(lines))
 
 
-def _lines(first: Asked, rest: Generator[Asked]) -> Iterator[bytes]:
+def _lines(first: Asked, rest: Generator[Asked]) -> Generator[bytes]:
     with closing(rest):
         try:
             yield _line(first)
