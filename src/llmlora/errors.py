@@ -11,6 +11,7 @@ LlmloraError                      exit 1   something failed that is not the user
 ├── InspectionFailed                       looking into data or a plan took too long, or too much
 ├── OllamaUnreachable                      no Ollama server answers at the configured address
 ├── OllamaFailed                           Ollama answers, and refuses
+├── OllamaCutOff                           Ollama went away in the middle of an answer
 ├── CertificateFailed                      what answers is not what was trained, or not closely enough
 └── UserError                     exit 2   the user can mend it; `hint` says how
     ├── ModelNotFound                      a name that resolves to nothing
@@ -48,6 +49,7 @@ LlmloraError                      exit 1   something failed that is not the user
     ├── KeyReused                          an idempotency key came with another request
     ├── DatasetInUse                       a data set that unfinished jobs still need
     ├── TooLarge                           more bytes than are accepted
+    ├── EngineUnavailable                  a chat engine was chosen that cannot answer this
     ├── NotAnAdapter                       a directory or file that is not an adapter of ours or PEFT's
     ├── WhichBase                          an adapter to import that names no base there is here
     ├── BadModelName                       what cannot be the name of a model in Ollama
@@ -132,6 +134,11 @@ class OllamaFailed(LlmloraError):
 class CertificateFailed(LlmloraError):
     path: Path
     broken: Sequence[Words]
+
+
+@dataclass(eq=False)
+class OllamaCutOff(LlmloraError):
+    address: str
 
 
 @dataclass(eq=False)
@@ -302,6 +309,12 @@ class RunChanged(UserError):
     what: str
     expected: str
     found: str
+
+
+@dataclass(eq=False)
+class EngineUnavailable(UserError):
+    engine: str
+    reason: Words
 
 
 @dataclass(eq=False)

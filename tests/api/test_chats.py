@@ -71,7 +71,7 @@ def test_a_chat_with_and_without_the_adapter_streams_and_is_kept(client, here):
     assert (tuned_chat["name"], tuned_chat["model"]) == ("my job", SMOL)
     (_, done), (_, plainly) = compared[-1], plain[-1]
     tuned, base = done["answers"]
-    assert done["engine"] == "llama.cpp (embedded)"
+    assert [tuned["engine"], base["engine"]] == ["llama.cpp (embedded)"] * 2
     assert [tuned["side"], base["side"]] == ["tuned", "base"]
     assert tuned["text"] != base["text"] == plainly["answers"][0]["text"]
     assert "".join(data["text"] for name, data in compared if name == "token") == tuned["text"] + base["text"]
@@ -79,7 +79,7 @@ def test_a_chat_with_and_without_the_adapter_streams_and_is_kept(client, here):
     assert (question["role"], question["content"], question["adapted"]) == ("user", "What is a cat?", None)
     for turn, answer, adapted in zip(kept, (tuned, base), (True, False), strict=True):
         assert turn == {
-            **{"role": "assistant", "content": answer["text"], "adapted": adapted, "engine": done["engine"]},
+            **{"role": "assistant", "content": answer["text"], "adapted": adapted, "engine": answer["engine"]},
             **{"seconds": answer["seconds"], "tokens": answer["tokens"], "temperature": 0, "seed": 5},
         }
         assert 0 < turn["tokens"] <= GREEDY["max_tokens"]
@@ -184,8 +184,8 @@ def test_a_question_that_is_asked_anew_is_not_known_yet(client, tmp_path, monkey
 def test_the_first_event_says_what_is_waited_for(client, tmp_path):
     chat = tiny_chat(client, tmp_path)
 
-    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "loading"})
-    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "ready"})
+    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "loading", "engine": "llama.cpp (embedded)"})
+    assert say(client, chat, "Hello")[0] == ("waiting", {"outlook": "ready", "engine": "llama.cpp (embedded)"})
 
 
 def test_what_happens_to_a_chat_is_told(client, here, tmp_path):

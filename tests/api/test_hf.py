@@ -96,7 +96,7 @@ def test_a_chat_with_and_without_the_adapter_says_that_pytorch_answers(client, h
 
     done = json.loads(answer.text.strip().split("\n\n")[-1].split("data: ")[1])
     tuned, base = done["answers"]
-    assert done["engine"] == "PyTorch (embedded)"
+    assert [tuned["engine"], base["engine"]] == ["PyTorch (embedded)"] * 2
     assert tuned["text"] != base["text"]
 
 

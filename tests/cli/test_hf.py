@@ -50,8 +50,8 @@ def test_chat_and_compare_say_what_answered(adapter: Path, capsys):
     compared = document(capsys)
 
     (answers,) = compared["answers"]
-    assert said.err == "Answered by PyTorch.\n"
-    assert compared["engine"] == "PyTorch"
+    assert said.err == "Answered by PyTorch (embedded).\n"
+    assert compared["engines"] == dict.fromkeys(("base", "tuned"), "PyTorch (embedded)")
     assert answers["tuned"].strip() == said.out.strip()
     assert answers["tuned"] != answers["base"]
 

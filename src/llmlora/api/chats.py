@@ -3,39 +3,37 @@
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self, cast
 
 import anyio
 import anyio.lowlevel
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from starlette.concurrency import run_in_threadpool
 
-from llmlora.adapter import base_name_of, check_base, read_adapter
-from llmlora.api.artefacts import tuned_gguf
+from llmlora.api.artefacts import base_name_of_job, succeeded
 from llmlora.api.context import Context, Here, Reader
-from llmlora.api.engines import Engines, Outlook, Pool, lifespan
+from llmlora.api.engines import Outlook, Pool, lifespan
 from llmlora.api.errors import Problem
-from llmlora.api.jobs import job_of
 from llmlora.api.labels import Id, Label
+from llmlora.api.speakers import EngineBody, Speaker, engines_for, speaker_for
 from llmlora.api.stream import EventStream, event
+from llmlora.chat.dialogue import Dialogue
 from llmlora.chat.engine import Sampling
-from llmlora.chat.session import Session
+from llmlora.chat.served import Choice, Side
 from llmlora.data.conversation import Turn
-from llmlora.errors import JobConflict, LlmloraError, NotFound
+from llmlora.errors import LlmloraError, NotFound
 from llmlora.model.hf import need_trainable
-from llmlora.model.source import Base
 from llmlora.store import chats
 from llmlora.store.chats import Chat
-from llmlora.store.jobs import Job
 from llmlora.text.catalogue import Language
 
 router = APIRouter(prefix="/api/chats", tags=["chats"], lifespan=lifespan)
 
-Side = Literal["tuned", "base"]
 Prose = Annotated[str, Field(max_length=100_000, pattern="^[^\\x00]*$")]
+JobId = Annotated[str, Field(pattern="^[a-z0-9]{1,32}$")]
+ModelName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class ChatRequest(BaseModel):
@@ -44,8 +42,8 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Label | None = None
-    model: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
-    job_id: Annotated[str, Field(pattern="^[a-z0-9]{1,32}$")] | None = None
+    model: ModelName | None = None
+    job_id: JobId | None = None
     system: Prose = ""
 
     @model_validator(mode="after")
@@ -67,6 +65,9 @@ class ChangeRequest(BaseModel):
 class MessageRequest(BaseModel):
     """What to say and how the answer is drawn. `compare` asks the base too, with the same seed.
 
+    `engine` is who shall answer: Ollama where it has the very model, or else the embedded one; with `ollama` or
+    `llama.cpp` that one or nobody.
+
     `replaces` is the place of the last question among the turns: it is asked anew, and what was said to it forgotten.
     Where another question has come last meanwhile, nothing is.
     """
@@ -78,6 +79,8 @@ class MessageRequest(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     max_tokens: Annotated[int, Field(ge=1, le=2048)] = 512
     seed: Annotated[int, Field(ge=0, le=2**32 - 2)] = 0  # llama.cpp takes 2³² - 1 for “any”
+    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=8)] = []
+    engine: Choice = "auto"
     adapted: bool = True
     compare: bool = False
     replaces: Annotated[int | None, Field(ge=0)] = None
@@ -111,9 +114,12 @@ class ChatBody(ChatSummary):
 
 
 class Waiting(BaseModel):
-    """Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer."""
+    """Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer of
+    this `engine`.
+    """
 
     outlook: Outlook
+    engine: str
 
 
 class Token(BaseModel):
@@ -124,9 +130,10 @@ class Token(BaseModel):
 
 
 class Answer(BaseModel):
-    """What one side said; `whole` unless it was stopped."""
+    """What one side said, and what answered; `whole` unless it was stopped."""
 
     side: Side
+    engine: str
     text: str
     seconds: float
     tokens: int
@@ -134,9 +141,8 @@ class Answer(BaseModel):
 
 
 class Done(BaseModel):
-    """Event `done`: the whole answers, and what answered."""
+    """Event `done`: the whole answers."""
 
-    engine: str
     answers: list[Answer]
 
 
@@ -148,8 +154,8 @@ class ChatEvent(RootModel[Waiting | Token | Done | Problem]):
 def create_chat(here: Here, asked: ChatRequest) -> ChatBody:
     """Begin a conversation."""
     if asked.job_id is not None:
-        job = _trained(here, asked.job_id)
-        model, name = base_name_of(here.settings.home.attempt(job.id, job.epoch)), job.name
+        job = succeeded(here, asked.job_id)
+        model, name = base_name_of_job(here, job), job.name
     else:
         base = here.base(asked.model or "")
         if not base.is_gguf:
@@ -164,6 +170,24 @@ def list_chats(here: Here) -> list[ChatSummary]:
     """All conversations, the one last talked to first."""
     with here.database.reading() as connection:
         return [ChatSummary(**_body(one).model_dump(exclude={"turns"})) for one in chats.listed(connection)]
+
+
+@dataclass
+class With:
+    """Whom one wants to talk to: a base, or the result of a job, by itself or beside its base."""
+
+    model: ModelName | None = None
+    job_id: JobId | None = None
+    adapted: bool = True
+    compare: bool = False
+
+
+@router.get("/engines")
+def list_engines(here: Here, reader: Reader, asked: Annotated[With, Depends()]) -> list[EngineBody]:
+    """What can answer, the one that `auto` takes first; and why another cannot."""
+    job = succeeded(here, asked.job_id) if asked.job_id else None
+    name = base_name_of_job(here, job) if job else asked.model or ""
+    return engines_for(here, reader, name, asked.job_id, _sides(asked.job_id, asked))
 
 
 @router.get("/{chat_id}")
@@ -195,30 +219,23 @@ def delete_chat(here: Here, chat_id: Id) -> Response:
 def send_message(here: Here, reader: Reader, pool: Pool, chat_id: Id, asked: MessageRequest) -> EventStream:
     """Say something and hear the answer as events. Closing the connection ends the answer; what was said is kept."""
     chat = _chat(here, chat_id)
-    files = _files(here, chat)
-    return EventStream(_answer(here, reader, pool, files, chat, asked))
+    speaker = speaker_for(here, pool, chat, _sides(chat.job_id, asked), asked.engine)
+    return EventStream(_answer(here, reader, speaker, chat, asked))
 
 
 async def _answer(
-    here: Context,
-    reader: Language,
-    pool: Engines,
-    files: tuple[Base, Path | None],
-    chat: Chat,
-    asked: MessageRequest,
+    here: Context, reader: Language, speaker: Speaker, chat: Chat, asked: MessageRequest
 ) -> AsyncGenerator[str]:
     known = replace(chat, turns=_before(chat.turns, asked.replaces))
     answers: list[Answer] = []
     failure: Problem | None = None
-    engine = ""
-    yield event("waiting", Waiting(outlook=await pool.outlook(*files)))
     try:
-        async with pool.using(*files) as session:
-            engine = f"{session.engine.name} (embedded)"
-            for side in _sides(files[1], asked):
-                one = Answer(side=side, text="", seconds=0, tokens=0)
+        yield event("waiting", Waiting(outlook=await speaker.outlook(), engine=speaker.name))
+        async with speaker.using() as dialogue:
+            for side in _sides(chat.job_id, asked):
+                one = Answer(side=side, engine=dialogue.engine_name(side == "tuned"), text="", seconds=0, tokens=0)
                 answers.append(one)
-                async with aclosing(_pieces(session, known, asked, one)) as pieces:
+                async with aclosing(_pieces(dialogue, known, asked, one)) as pieces:
                     async for piece in pieces:
                         yield event("token", Token(side=side, text=piece))
                 one.whole = True
@@ -226,16 +243,16 @@ async def _answer(
         failure = Problem(code=error.code, message=error.message(reader), hint=error.hint(reader))
     finally:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_remember, here, chat.id, asked, answers, engine)
-    yield event("error", failure) if failure else event("done", Done(engine=engine, answers=answers))
+            await run_in_threadpool(_remember, here, chat.id, asked, answers)
+    yield event("error", failure) if failure else event("done", Done(answers=answers))
 
 
-async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answer) -> AsyncGenerator[str]:
+async def _pieces(dialogue: Dialogue, chat: Chat, asked: MessageRequest, one: Answer) -> AsyncGenerator[str]:
     """An answer, written down in `one`, each piece awaited in a thread; closing this ends the writing."""
-    session.first = (Turn("system", chat.system),) if chat.system else ()
-    session.turns = (*session.first, *said_to(chat.turns, one.side))
-    sampling = Sampling(asked.max_tokens, asked.temperature, asked.top_p, asked.seed)
-    answer = cast("Generator[str]", session.ask(asked.content, sampling, adapted=one.side == "tuned"))
+    dialogue.first = (Turn("system", chat.system),) if chat.system else ()
+    dialogue.turns = (*dialogue.first, *said_to(chat.turns, one.side))
+    sampling = Sampling(asked.max_tokens, asked.temperature, asked.top_p, asked.seed, tuple(asked.stop))
+    answer = cast("Generator[str]", dialogue.ask(asked.content, sampling, adapted=one.side == "tuned"))
     began = time.monotonic()
     try:
         while (piece := await run_in_threadpool(next, answer, None)) is not None:
@@ -244,7 +261,7 @@ async def _pieces(session: Session, chat: Chat, asked: MessageRequest, one: Answ
             one.seconds = time.monotonic() - began
             yield piece
     finally:
-        one.tokens = len(session.tokenizer.encode(one.text, add_bos=False))
+        one.tokens = dialogue.tokens_of(one.text)
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(answer.close)
 
@@ -265,17 +282,17 @@ def said_to(turns: Sequence[dict[str, Any]], side: Side) -> list[Turn]:
     return known
 
 
-def _sides(adapter: Path | None, asked: MessageRequest) -> tuple[Side, ...]:
-    if adapter is None:
+def _sides(job_id: str | None, asked: MessageRequest | With) -> tuple[Side, ...]:
+    if job_id is None:
         return ("base",)
     if asked.compare:
         return ("tuned", "base")
     return ("tuned",) if asked.adapted else ("base",)
 
 
-def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer], engine: str) -> None:
+def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Sequence[Answer]) -> None:
     """Keep a question with what was said to it; one that nobody answered can be asked again."""
-    said = [_turn(asked, one, engine) for one in answers if one.text or one.whole]
+    said = [_turn(asked, one) for one in answers if one.text or one.whole]
     if not said:
         return
     with here.database.writing() as connection:
@@ -284,39 +301,16 @@ def _remember(here: Context, chat_id: str, asked: MessageRequest, answers: Seque
             chats.change(connection, chat_id, turns=[*before, {"role": "user", "content": asked.content}, *said])
 
 
-def _turn(asked: MessageRequest, answer: Answer, engine: str) -> dict[str, Any]:
+def _turn(asked: MessageRequest, answer: Answer) -> dict[str, Any]:
     drawn = asked.model_dump(include={"temperature", "seed"})
-    told = answer.model_dump(include={"seconds", "tokens"})
-    adapted = answer.side == "tuned"
-    return {"role": "assistant", "content": answer.text, "adapted": adapted, "engine": engine, **told, **drawn}
+    told = answer.model_dump(include={"engine", "seconds", "tokens"})
+    return {"role": "assistant", "content": answer.text, "adapted": answer.side == "tuned", **told, **drawn}
 
 
 def _before(turns: list[dict[str, Any]], replaced: int | None) -> list[dict[str, Any]]:
     """The turns without the last question and its answers, if that is the one to be replaced."""
     last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
     return turns[:last] if replaced is not None and replaced == last else turns
-
-
-def _files(here: Context, chat: Chat) -> tuple[Base, Path | None]:
-    """The base, and its adapter as GGUF or, for a Hugging Face directory, as PEFT's.
-
-    Raises:
-        AdapterMismatch: the base's name means other bytes by now.
-    """
-    base = here.base(chat.model)
-    if chat.job_id is None:
-        return base, None
-    job = _trained(here, chat.job_id)
-    adapter = read_adapter(here.settings.home.attempt(job.id, job.epoch))
-    check_base(adapter, base)
-    return base, tuned_gguf(here, job) if base.is_gguf else adapter.path
-
-
-def _trained(here: Context, job_id: str) -> Job:
-    job = job_of(here, job_id)
-    if job.state != "succeeded":
-        raise JobConflict(job.name, job.state)
-    return job
 
 
 def _chat(here: Context, chat_id: str) -> Chat:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,15 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is drawn. Temperature 0 always takes the likeliest token."""
+    """How an answer is drawn. Temperature 0 always takes the likeliest token. One of `stop` ends it, and is left out:
+    whoever holds the conversation sees to that, so it is the same with every engine.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.7
     top_p: float = 0.95
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class Engine:
@@ -84,7 +87,7 @@ class Engine:
         """Of the child process."""
         return self._child.pid
 
-    def stream(self, prompt: Sequence[int], sampling: Sampling, adapted: bool = True) -> Iterator[str]:
+    def stream(self, prompt: Sequence[int], sampling: Sampling, adapted: bool = True) -> Generator[str]:
         """The answer to a tokenised prompt, piece by piece. Closing the iterator ends the writing.
 
         Raises:

@@ -1,12 +1,13 @@
 """A conversation with a model: the prompt is written by the code that writes the training rows."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from llmlora.adapter import template_of
-from llmlora.chat.engine import Engine, EngineOptions, Sampling
+from llmlora.chat.dialogue import Dialogue
+from llmlora.chat.engine import ENGINES, Engine, EngineOptions, Sampling
 from llmlora.data.base_text import template_and_tokenizer
 from llmlora.data.conversation import Turn
 from llmlora.data.render import Renderer
@@ -17,8 +18,8 @@ from llmlora.model.hf import HfDirectory
 MOST_CONTEXT = 4096
 
 
-class Session:
-    """Turns so far, and an engine that continues them; a context manager."""
+class Session(Dialogue):
+    """Turns so far, and an engine of ours that continues them."""
 
     def __init__(self, model: Path, adapter: Path | None = None, system: str | None = None) -> None:
         """Load the model, a GGUF file or a Hugging Face directory, and the adapter if there is one. Prompts are written
@@ -27,12 +28,11 @@ class Session:
         A merged model may stand in the adapter's place. It is an engine of its own; that of the base is started when
         the base is first asked.
         """
+        super().__init__(system)
         own, self.tokenizer = template_and_tokenizer(model)
         self.template = (template_of(adapter) if adapter else None) or own
         context = _context_of(model) or MOST_CONTEXT
         self.model, self.merged = model, adapter is not None and _is_merged(adapter)
-        self.first = (Turn("system", system),) if system else ()
-        self.turns: tuple[Turn, ...] = self.first
         self.renderer = Renderer(self.template)
         self.options = EngineOptions(context=min(context, MOST_CONTEXT))
         self.engine = (
@@ -50,26 +50,24 @@ class Session:
         self.close()
         self.renderer.__exit__(kind, error, trace)
 
-    def answer(self, turns: tuple[Turn, ...], sampling: Sampling, adapted: bool = True) -> Iterator[str]:
-        """The model's next turn after `turns`, piece by piece; nothing is remembered."""
+    def engine_name(self, adapted: bool = True) -> str:  # noqa: ARG002 - one engine has both
+        """See `embedded_name`."""
+        return embedded_name(self.model)
+
+    def write(self, turns: tuple[Turn, ...], sampling: Sampling, adapted: bool) -> Generator[str]:
+        """The next turn, by llama.cpp or PyTorch."""
         return self._engine(adapted).stream(self._prompt(turns), sampling, adapted)
 
-    def ask(self, text: str, sampling: Sampling, adapted: bool = True) -> Iterator[str]:
-        """Say something and hear the answer; both are remembered, also an answer that was stopped half-way.
+    def tokens_of(self, text: str) -> int:
+        """As the base counts."""
+        return len(self.tokenizer.encode(text, add_bos=False))
 
-        What was said longest ago is forgotten when the context has no more room for it and an answer.
-        """
-        turns, said = (*self.turns, Turn("user", text)), list[str]()
+    def fitting(self, turns: tuple[Turn, ...], sampling: Sampling) -> tuple[Turn, ...]:
+        """What was said longest ago is forgotten when the context has no more room for it and an answer."""
         room = self.options.context - sampling.max_tokens
         while len(turns) > len(self.first) + 1 and len(self._prompt(turns)) > room:
             turns = (*self.first, *turns[len(self.first) + 2 :])
-        try:
-            for piece in self.answer(turns, sampling, adapted):
-                said.append(piece)
-                yield piece
-        finally:
-            if said:
-                self.turns = (*turns, Turn("assistant", "".join(said)))
+        return turns
 
     def close(self) -> None:
         """End the engines."""
@@ -86,9 +84,10 @@ class Session:
     def _prompt(self, turns: tuple[Turn, ...]) -> list[int]:
         return self.tokenizer.encode(self.renderer.prompt(turns))
 
-    def reset(self) -> None:
-        """Forget what was said."""
-        self.turns = self.first
+
+def embedded_name(model: Path) -> str:
+    """What answers here for a GGUF file or a Hugging Face directory: `llama.cpp (embedded)`."""
+    return f"{ENGINES['directory' if model.is_dir() else 'file'][1]} (embedded)"
 
 
 def _is_merged(path: Path) -> bool:

@@ -1,20 +1,13 @@
-"""`llmlora adapters import`, and what `--model` and `--adapter` mean to the commands that talk."""
+"""`llmlora adapters import`: adapters that were trained elsewhere."""
 
 import json
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from llmlora.adapter import adapter_directory, base_name_of, check_base, read_adapter
 from llmlora.cli.options import option_help
-from llmlora.export.adapter import export_adapter
-from llmlora.model.hf import need_trainable
-from llmlora.model.source import resolve
 from llmlora.settings import Settings, read_language, read_settings
 from llmlora.text.catalogue import say
 
@@ -62,37 +55,3 @@ def _show(done: "Imported", settings: Settings) -> None:
     for key, value in rows.items():
         click.echo(f"{words(key)}: {value}")
     click.echo(words("next", path=done.path))
-
-
-@contextmanager
-def model_and_adapter(
-    model: str | None, adapter: Path | None, settings: Settings
-) -> Iterator[tuple[Path, Path | None]]:
-    """What a session is opened with. A GGUF base takes its adapter as GGUF: a directory is exported into a temporary
-    file first. Of a DoRA adapter that file is the merged model, which `Session` takes in an adapter's place.
-    A Hugging Face base takes PEFT's directory.
-    """
-    if model is None:
-        if adapter is None:
-            raise click.UsageError("give --model, --adapter, or both")
-        model = base_name_of(adapter)
-    base = resolve(model, settings.home, settings.ollama_stores)
-    if not base.is_gguf:
-        need_trainable(base.path, base.name)
-        if adapter is not None:
-            check_base(read_adapter(adapter), base)
-        yield base.path, adapter and adapter_directory(adapter)
-        return
-    if adapter is None or adapter.is_file():
-        yield base.path, adapter
-        return
-    with tempfile.TemporaryDirectory(prefix="llmlora-adapter-") as private:
-        target = Path(private) / "adapter.gguf"
-        if read_adapter(adapter).dora:
-            from llmlora.export.merged import export_merged
-
-            click.echo(say(settings.language, "cli.adapters.merging", path=adapter), err=True)
-            export_merged(adapter, base, target)
-        else:
-            export_adapter(adapter, base, target)
-        yield base.path, target

@@ -12,9 +12,11 @@ from llmlora.settings import Settings, read_settings
 from llmlora.text.catalogue import say
 
 if TYPE_CHECKING:
+    from llmlora.chat.dialogue import Dialogue
     from llmlora.chat.engine import Sampling
-    from llmlora.chat.session import Session
+    from llmlora.chat.served import Choice
 
+ENGINES = ("auto", "ollama", "llama.cpp")
 SEEDS = click.IntRange(0, 2**32 - 2)  # llama.cpp takes 2³² - 1 for “any”
 
 
@@ -30,6 +32,8 @@ SEEDS = click.IntRange(0, 2**32 - 2)  # llama.cpp takes 2³² - 1 for “any”
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), default=256, show_default=True, help=option_help("max_tokens")
 )
+@click.option("--stop", multiple=True, help=option_help("stop"))
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help=option_help("engine"))
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,
@@ -39,31 +43,32 @@ def command(
     seed: int,
     temperature: float,
     max_tokens: int,
+    stop: tuple[str, ...],
+    engine: "Choice",
     as_json: bool,
 ) -> None:
     """Talk to a model, with or without an adapter."""
     from llmlora.chat.engine import Sampling
-    from llmlora.chat.session import Session
-    from llmlora.cli.adapters import model_and_adapter
+    from llmlora.cli.talk import Talk, opened
 
     if as_json and prompt is None:
         raise click.UsageError("--json goes with --prompt")
     settings = read_settings()
-    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
-    with model_and_adapter(model, adapter, settings) as (base, tuned), Session(base, tuned, system) as session:
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop)
+    with opened(Talk(model, adapter, engine, system), settings) as dialogue:
         if prompt is None:
-            _talk(session, sampling, settings)
+            _talk(dialogue, sampling, settings)
         elif as_json:
-            answer = "".join(session.ask(prompt, sampling))
-            document = {"prompt": prompt, "answer": answer, "seed": seed, "engine": session.engine.name}
+            answer = "".join(dialogue.ask(prompt, sampling))
+            document = {"prompt": prompt, "answer": answer, "seed": seed, "engine": dialogue.engine_name()}
             click.echo(json.dumps(document, ensure_ascii=False))
         else:
-            _print(session.ask(prompt, sampling))
-            click.echo(say(settings.language, "cli.engine.answered", engine=session.engine.name), err=True)
+            _print(dialogue.ask(prompt, sampling))
+            click.echo(say(settings.language, "cli.engine.answered", engine=dialogue.engine_name()), err=True)
 
 
-def _talk(session: "Session", sampling: "Sampling", settings: Settings) -> None:
-    click.echo(say(settings.language, "cli.chat.welcome", engine=session.engine.name), err=True)
+def _talk(dialogue: "Dialogue", sampling: "Sampling", settings: Settings) -> None:
+    click.echo(say(settings.language, "cli.chat.welcome", engine=dialogue.engine_name()), err=True)
     while True:
         try:
             text = input("> ").strip()
@@ -73,9 +78,9 @@ def _talk(session: "Session", sampling: "Sampling", settings: Settings) -> None:
         if text == "/exit":
             return
         if text == "/reset":
-            session.reset()
+            dialogue.reset()
         elif text:
-            _print(session.ask(text, sampling))
+            _print(dialogue.ask(text, sampling))
 
 
 def _print(pieces: Iterable[str]) -> None:
@@ -84,4 +89,5 @@ def _print(pieces: Iterable[str]) -> None:
             click.echo(piece, nl=False)
     except KeyboardInterrupt:
         click.echo(" …", nl=False)  # this answer ends, the conversation goes on
-    click.echo()
+    finally:
+        click.echo()

@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from llmlora.cli.chat import SEEDS
+from llmlora.cli.chat import ENGINES, SEEDS
 from llmlora.cli.options import option_help
 from llmlora.settings import read_settings
 from llmlora.text.catalogue import Language, say
+
+if TYPE_CHECKING:
+    from llmlora.chat.served import Choice
 
 NARROW = 72
 
@@ -24,6 +28,7 @@ NARROW = 72
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), default=128, show_default=True, help=option_help("max_tokens")
 )
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help=option_help("engine"))
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 def command(
     model: str | None,
@@ -32,30 +37,31 @@ def command(
     seed: int,
     temperature: float,
     max_tokens: int,
+    engine: "Choice",
     as_json: bool,
 ) -> None:
     """Ask base and tuned model the same, with the same seed."""
     from llmlora.chat.engine import Sampling
-    from llmlora.chat.session import Session
-    from llmlora.cli.adapters import model_and_adapter
+    from llmlora.cli.talk import Talk, opened
     from llmlora.data.conversation import Turn
 
     settings = read_settings()
     sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
     rows = []
-    with model_and_adapter(model, adapter, settings) as (base, tuned), Session(base, tuned) as session:
+    with opened(Talk(model, adapter, engine, compare=True), settings) as dialogue:
         for prompt in prompts:
             turns = (Turn("user", prompt),)
-            before, after = ("".join(session.answer(turns, sampling, adapted)) for adapted in (False, True))
+            before, after = ("".join(dialogue.answer(turns, sampling, adapted)) for adapted in (False, True))
             rows.append({"prompt": prompt, "base": before, "tuned": after})
             if not as_json:
                 _show(rows[-1], settings.language)
-        engine = session.engine.name
+        engines = {side: dialogue.engine_name(side == "tuned") for side in ("base", "tuned")}
     if as_json:
-        document = {"seed": seed, "temperature": temperature, "engine": engine, "answers": rows}
+        document = {"seed": seed, "temperature": temperature, "engines": engines, "answers": rows}
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        click.echo(say(settings.language, "cli.engine.answered", engine=engine), err=True)
+        names = ", ".join(dict.fromkeys(engines.values()))
+        click.echo(say(settings.language, "cli.engine.answered", engine=names), err=True)
 
 
 def _show(row: dict[str, str], language: Language) -> None:

@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from llmlora.adapter import WEIGHTS, adapter_directory
 from llmlora.errors import BadModelName, ModelNameTaken
+from llmlora.model.source import digest_of
 from llmlora.ollama import client
 from llmlora.ollama.client import Tag
 from llmlora.ollama.names import Name
@@ -38,6 +40,17 @@ def last_registered(adapter_path: Path) -> Registered | None:
         return Registered.model_validate_json(Run(adapter_path).registered.read_text("utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def still_registered(adapter_path: Path) -> Registered | None:
+    """What the adapter was registered as, if it has the same weights still.
+
+    Raises:
+        NotAnAdapter: there is none.
+    """
+    done = last_registered(adapter_path)
+    same = done and done.adapter_digest == digest_of(adapter_directory(adapter_path) / WEIGHTS)
+    return done if same else None
 
 
 def name_of(text: str) -> Name:

@@ -85,6 +85,7 @@ class Piece(BaseModel):
     done: bool = False
     done_reason: str = ""
     prompt_tokens: int = Field(0, alias="prompt_eval_count")
+    tokens: int = Field(0, alias="eval_count")  # of the whole answer, said at its end
     logprobs: list[Position] = []
 
 

@@ -915,6 +915,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chats/engines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Engines
+         * @description What can answer, the one that `auto` takes first; and why another cannot.
+         */
+        get: operations["list_engines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chats/{chat_id}": {
         parameters: {
             query?: never;
@@ -989,7 +1009,7 @@ export interface components {
     schemas: {
         /**
          * Answer
-         * @description What one side said; `whole` unless it was stopped.
+         * @description What one side said, and what answered; `whole` unless it was stopped.
          */
         Answer: {
             /**
@@ -997,6 +1017,8 @@ export interface components {
              * @enum {string}
              */
             side: "tuned" | "base";
+            /** Engine */
+            engine: string;
             /** Text */
             text: string;
             /** Seconds */
@@ -1326,13 +1348,26 @@ export interface components {
         };
         /**
          * Done
-         * @description Event `done`: the whole answers, and what answered.
+         * @description Event `done`: the whole answers.
          */
         Done: {
-            /** Engine */
-            engine: string;
             /** Answers */
             answers: components["schemas"]["Answer"][];
+        };
+        /**
+         * EngineBody
+         * @description An engine, by the word that chooses it, and its name; why it cannot answer, where it cannot.
+         */
+        EngineBody: {
+            /**
+             * Engine
+             * @enum {string}
+             */
+            engine: "ollama" | "llama.cpp";
+            /** Name */
+            name: string;
+            /** Reason */
+            reason?: string | null;
         };
         /**
          * ErrorBody
@@ -1570,6 +1605,9 @@ export interface components {
          * MessageRequest
          * @description What to say and how the answer is drawn. `compare` asks the base too, with the same seed.
          *
+         *     `engine` is who shall answer: Ollama where it has the very model, or else the embedded one; with `ollama` or
+         *     `llama.cpp` that one or nobody.
+         *
          *     `replaces` is the place of the last question among the turns: it is asked anew, and what was said to it forgotten.
          *     Where another question has come last meanwhile, nothing is.
          */
@@ -1596,6 +1634,17 @@ export interface components {
              * @default 0
              */
             seed?: number;
+            /**
+             * Stop
+             * @default []
+             */
+            stop?: string[];
+            /**
+             * Engine
+             * @default auto
+             * @enum {string}
+             */
+            engine?: "auto" | "ollama" | "llama.cpp";
             /**
              * Adapted
              * @default true
@@ -2656,7 +2705,8 @@ export interface components {
         };
         /**
          * Waiting
-         * @description Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer.
+         * @description Event `waiting`, the first: for an engine that answers someone else, for one to be loaded, or for the answer of
+         *     this `engine`.
          */
         Waiting: {
             /**
@@ -2664,6 +2714,8 @@ export interface components {
              * @enum {string}
              */
             outlook: "ready" | "loading" | "busy";
+            /** Engine */
+            engine: string;
         };
         /** Warned */
         Warned: {
@@ -4476,6 +4528,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChatBody"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_engines: {
+        parameters: {
+            query?: {
+                model?: string | null;
+                job_id?: string | null;
+                adapted?: boolean;
+                compare?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineBody"][];
                 };
             };
             /** @description What is wrong, and what to do */
