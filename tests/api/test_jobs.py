@@ -325,12 +325,17 @@ def test_a_plan_warns_where_ollama_writes_other_prompts_and_a_recipe_may_follow(
         body = {"dataset_id": made["id"], "recipe": {**recipe, **values}}
         return client.post("/api/training/plan", json=body).json()
 
-    (warning,) = plan()["warnings"]
-    assert "-<|im_start|>user↵" in warning
-    assert "+[user]␣What␣is␣a␣fox?<|im_end|>↵" in warning
-    assert plan(rank=2)["warnings"] == [warning]
+    told = plan()
+    prompts = told["prompts"]
+    assert told["warnings"] == []
+    assert (prompts["verdict"], prompts["can_follow"]) == ("different", True)
+    assert "Go" in prompts["text"]
+    assert "-<|im_start|>user↵" in prompts["diff"]
+    assert "+[user]␣What␣is␣a␣fox?<|im_end|>↵" in prompts["diff"]
+    assert "template: ollama" in prompts["way"]
+    assert plan(rank=2)["prompts"] == prompts
     followed = plan(template="ollama")
-    assert followed["warnings"] == []
+    assert (followed["prompts"]["verdict"], followed["prompts"]["can_follow"]) == ("same", False)
     assert followed["recipe"]["template"] == "ollama"
     assert "--template ollama" in followed["command"]
     assert sum(one.path == "/api/chat" for one in server.seen) == 6  # a model is not loaded at every change of a form

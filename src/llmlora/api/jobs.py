@@ -3,7 +3,7 @@
 import shlex
 import shutil
 from copy import copy
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -75,10 +75,23 @@ class PlanFacts(BaseModel):
     seconds: float
 
 
+class PromptsBody(BaseModel):
+    """Training's prompts held against Ollama's, in a sentence. Where they differ: `diff`, of the first conversation
+    that does, and the `way` to mend it; with `can_follow` that is `template: ollama`.
+    """
+
+    verdict: Literal["same", "different", "unknown"]
+    text: str
+    diff: str
+    way: str
+    can_follow: bool
+
+
 class PlanBody(BaseModel):
     """What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
 
-    `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences.
+    `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences;
+    `prompts` is there for models of Ollama's.
     """
 
     recipe: dict[str, Any]
@@ -90,6 +103,7 @@ class PlanBody(BaseModel):
     file_bytes: int
     free_memory: int
     warnings: list[str]
+    prompts: PromptsBody | None
     yaml: str
     command: str
 
@@ -140,10 +154,12 @@ def plan_job(here: Here, reader: Reader, asked: PlanRequest) -> PlanBody:
     recipe = _recipe_of(here, asked.recipe, dataset)
     told = here.inspection.ask("plan", recipe=recipe.model_dump(mode="json"))
     rows = {"data": file_name(dataset.name, f".{dataset.report['format']}"), "mapping": dataset.mapping}
-    words = [Words.revive(one) for one in told.pop("warnings")]
+    words, prompts = [Words.revive(one) for one in told.pop("warnings")], told.pop("prompts")
+    said = {key: Words.revive(prompts[key]).said(reader) for key in ("text", "way")} if prompts else {}
     return PlanBody(
         **told,
-        warnings=[say(reader, one.key, **one.facts) for one in words],
+        warnings=[one.said(reader) for one in words],
+        prompts=PromptsBody(**{**prompts, **said}) if prompts else None,
         yaml=make_recipe({**told["recipe"], **rows}).to_yaml(),
         command=_command(make_recipe({**recipe.model_dump(exclude_unset=True), **rows})),
     )

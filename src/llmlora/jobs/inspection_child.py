@@ -19,7 +19,6 @@ from typing import Any
 from llmlora.child import die_with_parent
 from llmlora.errors import LlmloraError
 from llmlora.paths import Home
-from llmlora.text.catalogue import Words
 
 Question = dict[str, Any]
 Columns = dict[str, str]
@@ -128,15 +127,19 @@ class Inspector:
             "trainable_parameters": made.shape.adapter_parameters,
             "file_bytes": made.shape.file_bytes,
             "free_memory": free,
-            "warnings": [one.to_json() for one in (*advise(made, plan, free), *self._prompts(made))],
+            "warnings": [one.to_json() for one in advise(made, plan, free)],
+            "prompts": self._prompts(made),
         }
 
-    def _prompts(self, made: Any) -> list[Words]:
-        """What is to be said where Ollama writes other prompts than the run, or that is not known."""
+    def _prompts(self, made: Any) -> Question | None:
+        """Whether Ollama writes the same prompts as the run."""
         from llmlora.model.prompts import compare_prompts  # noqa: PLC0415
 
         told = compare_prompts(made.template, made.tokenizer, made.base, self.stores, self.ollama, PATIENCE)
-        return [told.words()] if told and told.verdict != "same" else []
+        if told is None:
+            return None
+        facts = {"verdict": told.verdict, "diff": told.diff, "can_follow": told.can_follow}
+        return {**facts, "text": told.summary().to_json(), "way": told.way().to_json()}
 
     @contextmanager
     def _renderer(self, model: str, chosen: Any) -> Any:

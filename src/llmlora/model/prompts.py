@@ -52,15 +52,29 @@ class Comparison:
     diff: str = ""  # of the first conversation that differs, white space made visible
     follows: bool = False  # training uses Ollama's template already
 
+    @property
+    def can_follow(self) -> bool:
+        """Whether there is a template of Ollama's that training can use instead."""
+        return self.rendering.kind == "go" and not self.follows
+
     def words(self) -> Words:
         """It in a sentence, with the diff and the way to follow where there is one."""
-        rendering = self.rendering.words()
-        if self.verdict == "unknown":
-            return Words("prompt.unknown", {"rendering": rendering, "reason": self.reason})
-        if self.verdict == "same":
-            return Words("prompt.same", {"rendering": rendering, "by": Words(f"prompt.by_{self.by}")})
-        way = Words("prompt.follow" if self.rendering.kind == "go" and not self.follows else "prompt.no_way")
-        return Words("prompt.different", {"rendering": rendering, "diff": self.diff, "way": way})
+        if self.verdict != "different":
+            return self.summary()
+        return Words("prompt.shown", {"said": self.summary(), "diff": self.diff, "way": self.way()})
+
+    def summary(self) -> Words:
+        """It in a sentence."""
+        facts = {
+            "rendering": self.rendering.words(),
+            "reason": self.reason,
+            "by": self.by and Words(f"prompt.by_{self.by}"),
+        }
+        return Words(f"prompt.{self.verdict}", facts)
+
+    def way(self) -> Words:
+        """What to do about a difference."""
+        return Words("prompt.follow" if self.can_follow else "prompt.no_way")
 
 
 @dataclass(frozen=True)

@@ -1826,7 +1826,8 @@ export interface components {
          * PlanBody
          * @description What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
          *
-         *     `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences.
+         *     `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences;
+         *     `prompts` is there for models of Ollama's.
          */
         PlanBody: {
             /** Recipe */
@@ -1848,6 +1849,7 @@ export interface components {
             free_memory: number;
             /** Warnings */
             warnings: string[];
+            prompts: components["schemas"]["PromptsBody"] | null;
             /** Yaml */
             yaml: string;
             /** Command */
@@ -1966,6 +1968,26 @@ export interface components {
             done: number;
             /** Total */
             total: number;
+        };
+        /**
+         * PromptsBody
+         * @description Training's prompts held against Ollama's, in a sentence. Where they differ: `diff`, of the first conversation
+         *     that does, and the `way` to mend it; with `can_follow` that is `template: ollama`.
+         */
+        PromptsBody: {
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "same" | "different" | "unknown";
+            /** Text */
+            text: string;
+            /** Diff */
+            diff: string;
+            /** Way */
+            way: string;
+            /** Can Follow */
+            can_follow: boolean;
         };
         /**
          * PullJob
