@@ -65,7 +65,7 @@ ollama-standin: setup ## a stand-in for Ollama with the sample models, for tryin
 	@$(BIN)/python -m tests.ollama.standin $(if $(GENERATION),--generation $(GENERATION)) $(if $(PORT),--port $(PORT)) $(STORE)
 
 test: setup web browser ## the default tests (under 6 minutes on 2 cores)
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 trip: setup web browser ## the whole ways: the demo, kills and resumes, both sample models
 	@$(BIN)/python -m pytest -q -m trip

@@ -1,7 +1,6 @@
 """Data sets by API: what people send is checked, kept under names of ours, and shown as the model will see it."""
 
 import json
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,17 +14,11 @@ from sqlalchemy import update
 
 from llmlora.api import datasets, rows
 from llmlora.store import jobs, tables
-from tests.api.app import app_of, context_at
+from tests.api.app import app_of
 
 BYTES = {"content-type": "application/octet-stream"}
 CSV = "質問,回答\n日本の首都は?,東京です。\n空の色は?,青です。\n"
 SMOL = "sample:smollm2-135m"
-
-
-@pytest.fixture
-def here(tmp_path: Path):
-    with closing(context_at(tmp_path)) as context:
-        yield context
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 
+import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ NOT_WALKED = r"/events$|^/api/session$"
 DOCUMENTED = (503, 507)  # ollama_unreachable, disk_full
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.trip)], indirect=True)
 def test_no_request_breaks_the_server(database_url: str):
     settings = replace(read_settings(), database_url=database_url, ollama_address=NOBODY)
     with closing(Context(settings, Database(database_url))) as context:

@@ -1,7 +1,6 @@
 """A Hugging Face directory by API: described, planned, previewed, queued, talked to, and refused as GGUF."""
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,13 @@ from llmlora.api import artefacts, chats, datasets, models
 from llmlora.api import jobs as job_routes
 from llmlora.api import rows as row_routes
 from llmlora.store import jobs
-from tests.api.app import app_of, context_at
+from tests.api.app import app_of
 from tests.tiny_hf import edit_json, random_adapter, tiny_hf
 
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_hf(tmp_path_factory.mktemp("base") / "gpt2", "gpt2", template=None)
-
-
-@pytest.fixture
-def here(tmp_path: Path):
-    with closing(context_at(tmp_path)) as context:
-        yield context
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -26,12 +25,6 @@ from tests.ollama.standin.server import ollama_standin
 from tests.ollama_store import OllamaStore
 from tests.peft_adapter import peft_adapter
 from tests.tiny import tiny_gguf
-
-
-@pytest.fixture
-def here(tmp_path: Path):
-    with closing(context_at(tmp_path)) as context:
-        yield context
 
 
 @pytest.fixture
@@ -124,9 +117,16 @@ def test_a_job_from_the_request_to_the_adapter(client, here, asked):
     job_id = made.json()["id"]
     assert made.json()["progress"]["state"] == "queued"
     assert client.get(f"/api/training/jobs/{job_id}/artefacts").json()["error"]["code"] == "job_conflict"
+    waiting = client.get(f"/api/training/jobs/{job_id}/recipe").json()
+    assert (waiting["resolved"], waiting["recipe"]["learning_rate"]) == (False, None)
 
     run_to_end(here, job_id)
 
+    begun = client.get(f"/api/training/jobs/{job_id}/recipe").json()
+    assert begun["resolved"]
+    assert begun["recipe"]["learning_rate"] > 0  # which a rule gave
+    assert yaml.safe_load(begun["yaml"]) == begun["recipe"]
+    assert not {"data", "mapping"} & begun["recipe"].keys()  # places of this machine
     job = client.get(f"/api/training/jobs/{job_id}").json()
     assert job["progress"]["state"] == "succeeded", job
     assert job["result"]["step"] == job["progress"]["step"] == 4
@@ -259,20 +259,6 @@ def test_seconds_go_on_where_another_attempt_begins_its_clock_anew():
 
     assert add_up(steps) == 2.5
     assert [(step["seconds"], step["tokens"]) for step in steps] == [(1.0, 10), (2.5, 20), (3.0, 30), (3.5, 40)]
-
-
-def test_a_job_shows_what_it_was_asked_and_what_its_rules_gave(client, here, asked):
-    job_id = client.post("/api/training/jobs", json=asked).json()["id"]
-    waiting = client.get(f"/api/training/jobs/{job_id}/recipe").json()
-    assert (waiting["resolved"], waiting["recipe"]["learning_rate"]) == (False, None)
-
-    run_to_end(here, job_id)
-
-    begun = client.get(f"/api/training/jobs/{job_id}/recipe").json()
-    assert begun["resolved"]
-    assert begun["recipe"]["learning_rate"] > 0
-    assert yaml.safe_load(begun["yaml"]) == begun["recipe"]
-    assert not {"data", "mapping"} & begun["recipe"].keys()  # places of this machine
 
 
 def test_a_job_shows_its_rows_as_its_model_reads_them(client, here, asked):

@@ -6,41 +6,27 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.api.server import Serving, serving
+from tests.web.reading import WAYS, Reading, Watched
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--disable-gpu", "--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-PATIENCE_MS = 20_000  # other tests run beside these
+# with one process a site, pages of a browser share what it has compiled
+FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--process-per-site",
+    *(["--no-sandbox"] if os.geteuid() == 0 else []),
+]
+DESK = {"width": 1280, "height": 800}
+PATIENCE_MS = 30_000  # other tests run beside these, and the first plan starts a process that loads torch
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@dataclass
-class Watched:
-    """A page, and what should not have happened on it: errors on the console, requests to elsewhere."""
-
-    page: Page
-    origin: str
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda asked: self._here(asked.url))
-
-    def _said(self, said: ConsoleMessage) -> None:
-        if said.type in ("error", "warning"):
-            self.complaints.append(f"{said.text} ({said.location['url']})")
-
-    def _here(self, url: str) -> None:
-        if not url.startswith((self.origin, "data:", "blob:")):
-            self.complaints.append(f"asked {url}")
 
 
 @pytest.fixture(scope="session")
@@ -76,24 +62,68 @@ def server(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+def stranger(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that has been nowhere yet; it speaks English."""
-    with chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 800}) as opened:
+    with chromium.new_context(locale="en-US", viewport=DESK) as opened:
         opened.set_default_timeout(PATIENCE_MS)
         yield opened
 
 
+@pytest.fixture(scope="module")
+def warm(chromium: Browser, server: Serving) -> Iterator[Page]:
+    """A page that stays open in a browser that the server has let in: others of its browser are there much sooner."""
+    with chromium.new_context(locale="en-US", viewport=DESK) as opened:
+        opened.set_default_timeout(PATIENCE_MS)
+        let_in(opened, server)
+        page = opened.new_page()
+        page.goto(f"http://{server.name}:{server.port}/healthz")
+        yield page
+
+
 @pytest.fixture
-def watched(context: BrowserContext, server: Serving) -> Iterator[Watched]:
-    """A signed-in page; afterwards nothing may have complained."""
+def context(warm: Page) -> Iterator[BrowserContext]:
+    """A browser that is let in and remembers nothing else."""
+    warm.evaluate("localStorage.clear()")
+    yield warm.context
+    for page in warm.context.pages:
+        if page is not warm:
+            page.close()
+
+
+def let_in(context: BrowserContext, server: Serving) -> None:
+    token = {"data": {"token": server.token}, "headers": {"x-llmlora": "1"}}
+    assert context.request.post(f"http://{server.name}:{server.port}/api/session", **token).ok
+
+
+@contextmanager
+def watching(context: BrowserContext, server: Serving) -> Iterator[Watched]:
+    """A page that has been nowhere yet; afterwards nothing may have complained."""
     opened = Watched(context.new_page(), f"http://{server.name}:{server.port}")
-    opened.page.goto(f"{opened.origin}/#token={server.token}")
-    opened.page.get_by_text("Connected", exact=True).wait_for(state="attached")  # the page is there before one is in
     yield opened
     assert opened.complaints == []
 
 
 @pytest.fixture
+def watched(context: BrowserContext, server: Serving) -> Iterator[Watched]:
+    with watching(context, server) as opened:
+        yield opened
+
+
+@pytest.fixture
 def page(watched: Watched) -> Page:
     """A signed-in page at Home."""
+    watched.page.goto(watched.origin)
+    watched.page.get_by_text("Connected", exact=True).wait_for(state="attached")
     return watched.page
+
+
+@pytest.fixture(params=WAYS)
+def reading(request: pytest.FixtureRequest, chromium: Browser, server: Serving) -> Iterator[Reading]:
+    """Somebody who reads the server's pages, in each way in turn."""
+    language, theme, width = request.param
+    looks = {"locale": language, "color_scheme": theme, "viewport": {"width": width, "height": 800}}
+    with chromium.new_context(reduced_motion="reduce", **looks) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        let_in(context, server)
+        with watching(context, server) as opened:
+            yield Reading(opened, language, theme, width)

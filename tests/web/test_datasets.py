@@ -6,13 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, expect
 
 from llmlora.paths import Home
-from tests.api.server import Serving, serving
-from tests.web.axe import WAYS, violations
-from tests.web.conftest import Watched
-from tests.web.test_frame import WIDTHS, settled
+from tests.api.server import serving
+from tests.web.reading import Reading, Watched
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 OURS = {"x-llmlora": "1"}
@@ -34,22 +32,18 @@ def server(built: None, sample_home: Home, smollm2_path: Path, tmp_path_factory:
 @pytest.fixture
 def datasets(watched: Watched) -> Page:
     """The page of an installation without data sets."""
-    page = watched.page
-    empty(page)
-    page.get_by_role("link", name="Datasets").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Datasets")
-    return page
+    empty(watched)
+    watched.page.goto(f"{watched.origin}/datasets/")
+    expect(watched.page.get_by_role("heading", level=1)).to_have_text("Datasets")
+    return watched.page
 
 
-def empty(page: Page) -> None:
-    page.get_by_text(re.compile("^(Connected|接続中)$")).wait_for(
-        state="attached"
-    )  # the page is there before one is in
-    origin = origin_of(page)
-    for job in page.request.get(f"{origin}/api/training/jobs").json():
-        page.request.post(f"{origin}/api/training/jobs/{job['id']}/cancel", headers=OURS)
-    for one in page.request.get(f"{origin}/api/datasets").json():
-        assert page.request.delete(f"{origin}/api/datasets/{one['id']}", headers=OURS).ok
+def empty(watched: Watched) -> None:
+    ask, api = watched.page.request, f"{watched.origin}/api"
+    for job in ask.get(f"{api}/training/jobs").json():
+        ask.post(f"{api}/training/jobs/{job['id']}/cancel", headers=OURS)
+    for one in ask.get(f"{api}/datasets").json():
+        assert ask.delete(f"{api}/datasets/{one['id']}", headers=OURS).ok
 
 
 def origin_of(page: Page) -> str:
@@ -65,13 +59,6 @@ def made(page: Page, rows: list[object] | bytes, name: str = "mine") -> str:
 def sent(answer: APIResponse) -> str:
     assert answer.ok, answer.text()
     return answer.json()["id"]
-
-
-def forgive(watched: Watched, status: str) -> None:
-    """The browser complains of answers that were meant."""
-    assert watched.complaints
-    assert all(status in complaint for complaint in watched.complaints)
-    watched.complaints.clear()
 
 
 def pair(question: str, answer: str) -> dict[str, str]:
@@ -120,7 +107,7 @@ def test_files_are_recognised_each_for_itself(datasets: Page, watched: Watched):
     expect(datasets.get_by_role("table").get_by_role("link")).to_have_text(["faq"])
     failed.get_by_role("button", name="Close the result").click()
     expect(failed).to_have_count(0)
-    forgive(watched, "422")
+    watched.forgive("422")
 
 
 def test_columns_that_nobody_knows_are_mapped_and_changed_and_stay_so(datasets: Page, watched: Watched):
@@ -142,7 +129,7 @@ def test_columns_that_nobody_knows_are_mapped_and_changed_and_stay_so(datasets: 
     datasets.reload()
     expect(rows.get_by_text("第一")).to_be_visible()
     expect(datasets.get_by_role("combobox", name="What “対応” holds")).to_have_text("Not used")
-    forgive(watched, "422")
+    watched.forgive("422")
 
 
 def test_rows_are_pasted_and_files_dropped(datasets: Page):
@@ -260,7 +247,8 @@ def test_a_data_set_is_renamed_replaced_downloaded_and_deleted_when_no_job_needs
 
 def test_what_happens_to_it_elsewhere_shows(watched: Watched):
     page = watched.page
-    empty(page)
+    empty(watched)
+    page.goto(f"{watched.origin}/healthz")
     dataset_id = made(page, [pair("a", "b")])
     look(page, dataset_id)
     expect(page.get_by_role("heading", level=1)).to_have_text("mine")
@@ -271,7 +259,7 @@ def test_what_happens_to_it_elsewhere_shows(watched: Watched):
     assert page.request.delete(there, headers=OURS).ok
 
     expect(page.get_by_role("alert").filter(has_text="There is no")).to_be_visible()
-    forgive(watched, "404")
+    watched.forgive("404")
 
 
 def test_a_list_that_one_comes_back_to_shows_what_happened_meanwhile(datasets: Page):
@@ -291,38 +279,22 @@ def test_a_list_that_one_comes_back_to_shows_what_happened_meanwhile(datasets: P
 VIEWS = ("", "&tab=rows", "&tab=tokens", "&tab=columns")
 
 
-@pytest.mark.parametrize(("language", "theme"), WAYS)
-def test_pages_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
-    origin = f"http://{server.name}:{server.port}"
-    with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
-        watched = Watched(context.new_page(), origin)
-        page = watched.page
-        page.goto(f"{origin}/#token={server.token}")
-        settled(page)
-        empty(page)
-        page.goto(f"{origin}/datasets/")
-        legible(page)
-        mixed = [pair("長い " * 9, "答え\tです"), pair("ﾊﾝｶｸ", ""), {"foo": 1}, pair("長い " * 9, "答え\tです")]
-        dataset_id = made(page, mixed)
-        page.goto(f"{origin}/datasets/")
-        page.locator("header button").click()
-        page.get_by_role("dialog").wait_for()
-        legible(page)
-        unknown = {"name": "log.csv", "mimeType": "text/csv", "buffer": b"foo,bar\na,b\n"}
-        page.locator("input[type=file]").set_input_files(unknown)
-        page.get_by_role("combobox").first.wait_for()
-        legible(page)
-        for view in VIEWS:
-            look(page, dataset_id, f"{view}&length=32")
-            legible(page)
-        forgive(watched, "422")
-
-
-def legible(page: Page) -> None:
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 800})
-        expect(page.get_by_role("heading").first).to_be_visible()
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
-        settled(page)
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def test_pages_can_be_read_by_all(reading: Reading):
+    page = reading.page
+    empty(reading.watched)
+    reading.open("/datasets/")
+    reading.check()
+    mixed = [pair("長い " * 9, "答え\tです"), pair("ﾊﾝｶｸ", ""), {"foo": 1}, pair("長い " * 9, "答え\tです")]
+    dataset_id = made(page, mixed)
+    reading.open("/datasets/")
+    page.locator("header button").click()
+    page.get_by_role("dialog").wait_for()
+    reading.check()
+    unknown = {"name": "log.csv", "mimeType": "text/csv", "buffer": b"foo,bar\na,b\n"}
+    page.locator("input[type=file]").set_input_files(unknown)
+    page.get_by_role("combobox").first.wait_for()
+    reading.check()
+    for view in VIEWS:
+        reading.open(f"/datasets/?id={dataset_id}{view}&length=32")
+        reading.check()
+    reading.watched.forgive("422")

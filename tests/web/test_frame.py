@@ -3,48 +3,35 @@
 import re
 import signal
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.api.server import PATIENCE, Serving, serving
-from tests.web.axe import WAYS, settled, violations
-from tests.web.conftest import Watched
+from tests.web.reading import Reading, violations
 
 WORDS = {"ja": {"/": "ホーム", "/settings/": "設定"}, "en": {"/": "Home", "/settings/": "Settings"}}
-WIDTHS = (360, 1280)
 
 
-@pytest.mark.parametrize(("language", "theme"), WAYS)
-def test_pages_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
-    origin = f"http://{server.name}:{server.port}"
-    with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
-        watched = Watched(context.new_page(), origin)
-        watched.page.goto(f"{origin}/#token={server.token}")
-        settled(watched.page)
-        for path, heading in WORDS[language].items():
-            watched.page.goto(origin + path)
-            expect(watched.page.get_by_role("heading", level=1)).to_have_text(heading)
-            expect(watched.page.locator("html")).to_have_attribute("lang", language)
-            expect(watched.page.locator("html")).to_have_attribute("data-theme", theme)
-            settled(watched.page)
-            for width in WIDTHS:
-                watched.page.set_viewport_size({"width": width, "height": 800})
-                assert violations(watched.page) == []
-                assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert watched.complaints == []
+def test_pages_can_be_read_by_all(reading: Reading):
+    for path, heading in WORDS[reading.language].items():
+        reading.open(path)
+        expect(reading.page.get_by_role("heading", level=1)).to_have_text(heading)
+        expect(reading.page.locator("html")).to_have_attribute("lang", reading.language)
+        expect(reading.page.locator("html")).to_have_attribute("data-theme", reading.theme)
+        reading.check()
 
 
-def test_the_token_comes_with_the_address_and_does_not_stay_there(watched: Watched):
-    page = watched.page
+def test_the_token_comes_with_the_address_and_does_not_stay_there(stranger: BrowserContext, server: Serving):
+    page, address = stranger.new_page(), f"http://{server.name}:{server.port}/"
+    page.goto(f"{address}#token={server.token}")
 
     expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible()
-    assert page.url == f"{watched.origin}/"
+    assert page.url == address
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Home")
 
 
-def test_a_stranger_is_asked_for_the_token_and_a_wrong_one_is_refused(context: BrowserContext, server: Serving):
-    page = context.new_page()
+def test_a_stranger_is_asked_for_the_token_and_a_wrong_one_is_refused(stranger: BrowserContext, server: Serving):
+    page = stranger.new_page()
     refused: list[str] = []
     page.on("response", lambda answer: answer.status == 401 and refused.append(answer.url))
     address = f"http://{server.name}:{server.port}/settings/"
@@ -79,12 +66,12 @@ def test_language_and_theme_are_kept_and_reach_the_other_tab(page: Page, context
     expect(page.get_by_role("heading", level=1)).to_have_text("設定")
 
 
-def test_what_happens_elsewhere_shows_by_itself(watched: Watched):
-    done = watched.page.get_by_role("listitem").filter(has_text="Done")
+def test_what_happens_elsewhere_shows_by_itself(page: Page):
+    done = page.get_by_role("listitem").filter(has_text="Done")
     expect(done).to_have_text([re.compile("base model")])
     rows = [{"instruction": "名は？", "output": "猫でござる"}]
     asked = {"data": {"name": "neko", "rows": rows}, "headers": {"x-llmlora": "1"}}
-    assert watched.page.request.post(f"{watched.origin}/api/datasets", **asked).ok
+    assert page.request.post(f"{page.url}api/datasets", **asked).ok
 
     expect(done).to_have_text([re.compile("base model"), re.compile("Bring data")])
 
@@ -129,9 +116,9 @@ def test_signing_out_everywhere_leaves_this_browser_in_and_asks_the_others(chrom
         expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
 
 
-def test_the_page_waits_for_a_server_that_is_away_and_goes_on_by_itself(context: BrowserContext, built, tmp_path):
+def test_the_page_waits_for_a_server_that_is_away_and_goes_on_by_itself(stranger: BrowserContext, built, tmp_path):
     with serving(tmp_path) as server:
-        page = context.new_page()
+        page = stranger.new_page()
         page.goto(f"http://{server.name}:{server.port}/#token={server.token}")
         expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible()
         server.process.send_signal(signal.SIGTERM)

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.api.server import Serving, serving
 from tests.ollama.scripted import Scripted, ollama_server
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
-from tests.web.axe import WAYS, settled, violations
-from tests.web.conftest import Watched
+from tests.web.reading import Reading, Watched
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 FAR = {"name": "far:8b", "size": 4_200_000_000}
@@ -39,8 +38,11 @@ def server(built: None, ollama: Scripted, tmp_path_factory: pytest.TempPathFacto
             yield started
 
 
-def models(page: Page, server: Serving, query: str = "") -> None:
-    page.goto(f"http://{server.name}:{server.port}/models/{query}")
+@pytest.fixture
+def models(watched: Watched) -> Page:
+    """The page of all models."""
+    watched.page.goto(f"{watched.origin}/models/")
+    return watched.page
 
 
 def names(page: Page) -> list[str]:
@@ -48,7 +50,7 @@ def names(page: Page) -> list[str]:
     return page.get_by_role("row").get_by_role("link").all_inner_texts()
 
 
-def test_every_base_is_there_with_its_verdict_and_what_it_is(page: Page, server: Serving):
+def test_every_base_is_there_with_its_verdict_and_what_it_is(page: Page):
     page.get_by_role("link", name="Choose a base model").click()
     tiny = page.get_by_role("row").filter(has_text="ollama:tiny:latest")
     expect(tiny).to_contain_text("Trainable")
@@ -74,99 +76,84 @@ def test_every_base_is_there_with_its_verdict_and_what_it_is(page: Page, server:
     expect(page.get_by_label("Message")).to_be_visible()
 
 
-def test_what_cannot_be_trained_says_why_and_what_to_do(page: Page, server: Serving):
-    models(page, server, "?name=ollama:odd:latest")
+def test_what_cannot_be_trained_says_why_and_what_to_do(watched: Watched):
+    page = watched.page
+    page.goto(f"{watched.origin}/models/?name=ollama:odd:latest")
 
     expect(page.get_by_text("architecture “bert” cannot be trained yet")).to_be_visible()
     expect(page.get_by_text("models list")).to_be_visible()
     expect(page.get_by_role("link", name="Train this model")).to_have_count(0)
 
 
-def test_the_filter_stands_in_the_address(page: Page, server: Serving):
-    models(page, server)
-    everything = names(page)
-    page.get_by_role("radio", name="Trainable").click()
-    page.get_by_label("Search by name").fill("TINY")
-    expect(page).to_have_url(re.compile(r"q=TINY"))
-    expect(page).to_have_url(re.compile(r"only=trainable"))
-    expect(page.get_by_text(f"1 of {len(everything)}")).to_be_visible()
-    page.reload()
-    assert names(page) == ["ollama:tiny:latest"]
+def test_the_filter_stands_in_the_address(models: Page):
+    everything = names(models)
+    models.get_by_role("radio", name="Trainable").click()
+    models.get_by_label("Search by name").fill("TINY")
+    expect(models).to_have_url(re.compile(r"q=TINY"))
+    expect(models).to_have_url(re.compile(r"only=trainable"))
+    expect(models.get_by_text(f"1 of {len(everything)}")).to_be_visible()
+    models.reload()
+    assert names(models) == ["ollama:tiny:latest"]
 
-    page.get_by_label("Search by name").fill("nothing like it")
-    page.get_by_role("button", name="Show all").click()
-    expect(page).to_have_url(re.compile(r"/models/$"))
-    assert names(page) == everything
+    models.get_by_label("Search by name").fill("nothing like it")
+    models.get_by_role("button", name="Show all").click()
+    expect(models).to_have_url(re.compile(r"/models/$"))
+    assert names(models) == everything
 
 
-def test_a_download_shows_its_progress_survives_a_reload_and_ends(page: Page, server: Serving, ollama: Scripted):
-    models(page, server)
+def test_a_download_shows_its_progress_survives_a_reload_and_ends(models: Page, ollama: Scripted):
     ollama.gate.clear()
-    page.get_by_label("Name of the model").fill("far:8b")
-    page.get_by_label("Name of the model").press("Enter")
-    expect(page.get_by_label("Name of the model")).to_have_value("")
-    expect(page.get_by_text("writing manifest")).to_be_visible()
-    page.reload()
-    expect(page.get_by_text("writing manifest")).to_be_visible()
+    models.get_by_label("Name of the model").fill("far:8b")
+    models.get_by_label("Name of the model").press("Enter")
+    expect(models.get_by_label("Name of the model")).to_have_value("")
+    expect(models.get_by_text("writing manifest")).to_be_visible()
+    models.reload()
+    expect(models.get_by_text("writing manifest")).to_be_visible()
 
     ollama.gate.set()
 
-    expect(page.get_by_text("far:8b is downloaded")).to_be_visible()
-    expect(page.get_by_role("progressbar")).to_have_count(0)
+    expect(models.get_by_text("far:8b is downloaded")).to_be_visible()
+    expect(models.get_by_role("progressbar")).to_have_count(0)
 
 
-def test_a_download_can_be_ended(page: Page, server: Serving, ollama: Scripted):
-    models(page, server)
+def test_a_download_can_be_ended(models: Page, ollama: Scripted):
     ollama.gate.clear()
-    page.get_by_role("button", name="llama3.2:1b").click()
-    page.get_by_role("button", name="Download", exact=True).click()
-    cancel = page.get_by_role("button", name="Cancel the download of llama3.2:1b")
+    models.get_by_role("button", name="llama3.2:1b").click()
+    models.get_by_role("button", name="Download", exact=True).click()
+    cancel = models.get_by_role("button", name="Cancel the download of llama3.2:1b")
     cancel.click()
     ollama.gate.set()  # Ollama's next line is where we hear that it is not wanted
 
     expect(cancel).to_have_count(0)
 
 
-def test_a_download_that_fails_says_why_and_can_be_dismissed(page: Page, server: Serving, ollama: Scripted):
-    models(page, server)
+def test_a_download_that_fails_says_why_and_can_be_dismissed(models: Page, ollama: Scripted):
     steps, ollama.steps = ollama.steps, [{"error": f"pull model manifest: {HOSTILE}"}]
-    page.get_by_label("Name of the model").fill("nobody")
-    page.get_by_role("button", name="Download", exact=True).click()
-    expect(page.get_by_text(f"pull model manifest: {HOSTILE}")).to_be_visible()
+    models.get_by_label("Name of the model").fill("nobody")
+    models.get_by_role("button", name="Download", exact=True).click()
+    expect(models.get_by_text(f"pull model manifest: {HOSTILE}")).to_be_visible()
     ollama.steps = steps
-    page.reload()
-    page.get_by_role("button", name="Dismiss the failure of nobody").click()
+    models.reload()
+    models.get_by_role("button", name="Dismiss the failure of nobody").click()
 
-    expect(page.get_by_text("pull model manifest")).to_have_count(0)
-    page.reload()
-    names(page)
-    expect(page.get_by_text("pull model manifest")).to_have_count(0)
+    expect(models.get_by_text("pull model manifest")).to_have_count(0)
+    models.reload()
+    names(models)
+    expect(models.get_by_text("pull model manifest")).to_have_count(0)
 
 
-def test_without_ollama_it_is_said_how_to_mend_that(page: Page, server: Serving, ollama: Scripted):
+def test_without_ollama_it_is_said_how_to_mend_that(models: Page, ollama: Scripted):
     ollama.status = 500
-    models(page, server)
-    expect(page.get_by_text("Ollama refused")).to_be_visible()
-    expect(page.get_by_label("Name of the model")).to_have_count(0)
+    expect(models.get_by_text("Ollama refused")).to_be_visible()
+    expect(models.get_by_label("Name of the model")).to_have_count(0)
     ollama.status = 200
 
-    page.get_by_role("button", name="Check again").click()
+    models.get_by_role("button", name="Check again").click()
 
-    expect(page.get_by_label("Name of the model")).to_be_visible()
+    expect(models.get_by_label("Name of the model")).to_be_visible()
 
 
-@pytest.mark.parametrize(("language", "theme"), WAYS)
-def test_models_can_be_read_by_all(chromium: Browser, server: Serving, language: str, theme: str):
-    with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
-        watched = Watched(context.new_page(), f"http://{server.name}:{server.port}")
-        page = watched.page
-        page.goto(f"{watched.origin}/#token={server.token}")
-        settled(page)
-        for query in ("", "?q=nothing", "?name=ollama:tiny:latest", "?name=ollama:odd:latest"):
-            models(page, server, query)
-            settled(page)
-            for width in (360, 1280):
-                page.set_viewport_size({"width": width, "height": 800})
-                assert violations(page) == []
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert watched.complaints == []
+def test_models_can_be_read_by_all(reading: Reading):
+    for query in ("", "?q=nothing", "?name=ollama:tiny:latest", "?name=ollama:odd:latest"):
+        reading.open(f"/models/{query}")
+        reading.check()

@@ -3,19 +3,16 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from llmlora.api.errors import problem
 from llmlora.errors import NotEnoughMemory
 from tests.api.server import Serving, serving, until
 from tests.ollama_store import OllamaStore
 from tests.tiny import tiny_gguf
-from tests.web.axe import WAYS, violations
-from tests.web.conftest import Watched
-from tests.web.test_frame import WIDTHS, settled
+from tests.web.reading import Reading, Watched
 
 LIBRARY = "registry.ollama.ai/library"
 MODEL = "ollama:tiny:latest"
@@ -48,14 +45,6 @@ class Jobs:
 
     def named(self, name: str) -> list[dict]:
         return [one for one in self.ask("/api/training/jobs") if one["name"] == name]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    """The first plan starts a process that loads torch."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +121,7 @@ def test_what_is_wrong_is_said_at_its_field_and_the_plan_comes_back(form: Page, 
 
     expect(field).not_to_contain_text("must be 512 or less")
     expect(form.get_by_text("Trained parameters")).to_be_visible()
-    assert [one for one in watched.complaints if "422" not in one] == []
-    watched.complaints.clear()
+    watched.forgive("422")
 
 
 def test_a_preset_sets_everything_and_a_model_that_cannot_be_trained_says_why(form: Page):
@@ -171,8 +159,7 @@ def test_too_little_memory_is_mended_by_a_knob(form: Page, watched: Watched):
 
     expect(form.get_by_label("Maximum length")).to_have_value("256")
     expect(form.get_by_text("Trained parameters")).to_be_visible()
-    assert [one for one in watched.complaints if "422" not in one] == []
-    watched.complaints.clear()
+    watched.forgive("422")
 
 
 def test_an_option_that_nobody_knew_is_asked_for_too(form: Page):
@@ -229,50 +216,34 @@ def test_jobs_are_filtered_chosen_and_steered(page: Page, jobs: Jobs, server: Se
     jobs.steer(long, "cancel")
 
 
-@pytest.mark.parametrize(("language", "theme"), WAYS)
-def test_all_can_read_the_pages(chromium: Browser, server: Serving, jobs: Jobs, language: str, theme: str):
+def test_all_can_read_the_pages(reading: Reading, jobs: Jobs):
     if not jobs.named("read"):
         jobs.start("read", steps=2)
     form = f"/training/new/?model={MODEL}&dataset={jobs.dataset}"
-    look(
-        chromium,
-        server,
-        language,
-        theme,
-        {"/training/": "read", form: re.compile("Trained parameters|学習するパラメータ")},
-    )
+    look(reading, {"/training/": "read", form: re.compile("Trained parameters|学習するパラメータ")})
 
 
-@pytest.mark.parametrize(("language", "theme"), [("ja", "dark"), ("en", "light")])
-def test_all_can_read_the_empty_pages(chromium: Browser, built: None, tmp_path: Path, language: str, theme: str):
-    with serving(tmp_path) as server:
-        begin = re.compile("Bring data|データを入れる")
-        look(
-            chromium,
-            server,
-            language,
-            theme,
-            {"/training/": begin, "/training/new/": re.compile("No data|データがありません")},
-        )
+@pytest.fixture(scope="module")
+def nothing(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server without jobs and data."""
+    with serving(tmp_path_factory.mktemp("nothing")) as started:
+        yield started
 
 
-def look(
-    chromium: Browser, server: Serving, language: str, theme: str, pages: dict[str, str | re.Pattern[str]]
-) -> None:
-    """Each page, when it shows what it should, in both widths."""
-    origin = f"http://{server.name}:{server.port}"
-    with chromium.new_context(locale=language, color_scheme=theme, reduced_motion="reduce") as context:
-        context.set_default_timeout(30_000)
-        watched = Watched(context.new_page(), origin)
-        watched.page.goto(f"{origin}/#token={server.token}")
-        watched.page.get_by_role("heading", level=1).wait_for()
-        for path, shown in pages.items():
-            watched.page.goto(origin + path)
-            expect(watched.page.get_by_text(shown).first).to_be_visible(timeout=30_000)
-            watched.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-            settled(watched.page)
-            for width in WIDTHS:
-                watched.page.set_viewport_size({"width": width, "height": 800})
-                assert violations(watched.page) == []
-                assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert watched.complaints == []
+class TestWithNothing:
+    @pytest.fixture
+    def server(self, nothing: Serving) -> Serving:
+        return nothing
+
+    def test_all_can_read_the_empty_pages(self, reading: Reading):
+        begin, none = re.compile("Bring data|データを入れる"), re.compile("No data|データがありません")
+        look(reading, {"/training/": begin, "/training/new/": none})
+
+
+def look(reading: Reading, pages: dict[str, str | re.Pattern[str]]) -> None:
+    """Each page, when it shows what it should."""
+    for path, shown in pages.items():
+        reading.open(path)
+        expect(reading.page.get_by_text(shown).first).to_be_visible()
+        reading.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        reading.check()

@@ -13,7 +13,7 @@ from safetensors.numpy import load
 
 from llmlora.paths import Home
 from tests.api.server import Serving, serving
-from tests.web.conftest import Watched
+from tests.web.conftest import PATIENCE_MS, let_in, watching
 from tests.web.hands import Finger, Keys, Mouse
 
 pytestmark = pytest.mark.trip
@@ -45,15 +45,14 @@ def hands(request: pytest.FixtureRequest) -> Mouse:
 @pytest.fixture
 def page(chromium: Browser, server: Serving, hands: Mouse) -> Iterator[Page]:
     """A signed-in page at Home, whose answers are short and always the same."""
-    origin = f"http://{server.name}:{server.port}"
     with chromium.new_context(locale="ja", **hands.context) as context:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(f"localStorage.setItem('llmlora.chat', {json.dumps(json.dumps(SHORT))})")
-        watched = Watched(context.new_page(), origin)
-        watched.page.goto(f"{origin}/#token={server.token}")
-        expect(watched.page.get_by_role("heading", level=1)).to_have_text("ホーム")
-        yield watched.page
-        assert watched.complaints == []
+        let_in(context, server)
+        with watching(context, server) as watched:
+            watched.page.goto(watched.origin)
+            expect(watched.page.get_by_role("heading", level=1)).to_have_text("ホーム")
+            yield watched.page
 
 
 def last_step(page: Page) -> int:
