@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
