@@ -2,13 +2,12 @@
 
 import { useQueries, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { GitCompareIcon } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useMemo } from "react";
 import { useTranslations } from "use-intl";
-import { Chosen } from "@/features/job/compare/chosen";
 import { compared, idsOf, type Compared } from "@/features/job/compare/compared";
 import { Differences } from "@/features/job/compare/differences";
 import { Outcomes } from "@/features/job/compare/outcomes";
-import { Overlay } from "@/features/job/compare/overlay";
 import { SamplesBeside } from "@/features/job/compare/samples-beside";
 import { jobQuery, type Job } from "@/features/job/queries";
 import { useFeed } from "@/features/job/use-curves";
@@ -18,6 +17,14 @@ import { Empty, Loading } from "@/components/states";
 import { ButtonLink } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { useParam } from "@/lib/use-param";
+
+// what is chosen and looked around in brings floating parts along: they come while the data do
+const Chosen = dynamic(() => import("@/features/job/compare/chosen").then((loaded) => loaded.Chosen), {
+  loading: () => <Skeleton className="h-9 w-48" />,
+});
+const Overlay = dynamic(() => import("@/features/job/compare/overlay").then((loaded) => loaded.Overlay), {
+  loading: () => <Skeleton className="h-130 rounded-2xl" />,
+});
 
 /** Any number of jobs side by side; which ones, and what of them, stands in the address. */
 export function ComparePage() {
