@@ -1,5 +1,6 @@
 """A training job's adapter goes to Ollama by a job: it tells, proves, can be cancelled and killed."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from llmlora.api import registrations
 from llmlora.jobs.runner import Runner
 from llmlora.jobs.supervised import Terms
 from llmlora.ollama import client as ollama
+from llmlora.paths import Run
 from llmlora.store import jobs as queue
 from tests.api.app import app_of, context_at
 from tests.api.trained import succeeded_job
@@ -77,7 +79,7 @@ def names(server: StandIn) -> set[str]:
     return {str(name) for name in server.store.names()}
 
 
-def test_from_the_request_to_the_certificate(client, path: str, runner: Runner, server: StandIn):
+def test_from_the_request_to_the_certificate(client, path: str, runner: Runner, server: StandIn, here):
     made = client.post(f"{path}/ollama", json={"name": "mine"})
     again = client.post(f"{path}/ollama", json={"name": "MINE:latest"})
     assert (made.status_code, made.json()["state"], again.json()["id"]) == (201, "queued", made.json()["id"])
@@ -94,8 +96,12 @@ def test_from_the_request_to_the_certificate(client, path: str, runner: Runner, 
     assert certificate["passed"] is True
     (served,) = [line for line in certificate["lines"] if line["what"] == "served"]
     assert served["measured"] <= served["limit"] and "Ollama が提供する" in served["title"]
+    assert (certificate["prompts"][0], certificate["prompt_diff"]) == (certificate["prompts"][1], "")
     page = client.get(f"{path}/certificate/page")
     assert "attachment" in page.headers["content-disposition"] and "<h1>" in page.text
+    file = Run(here.settings.home.attempt(path.rpartition("/")[2], 1)).certificate
+    file.write_text(file.read_text("utf-8").replace(json.dumps(certificate["prompts"][1]), '"another\\nprompt"', 1))
+    assert "-another↵" in client.get(f"{path}/certificate").json()["prompt_diff"]
 
 
 def test_what_cannot_be_is_said_at_once_and_not_by_a_job(client, path: str, server: StandIn):

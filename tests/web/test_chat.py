@@ -95,7 +95,7 @@ def answers(page: Page, side: str) -> Locator:
 
 def writing(page: Page, side: str, letters: int = 1) -> None:
     """Wait until so much of the last answer is there."""
-    expect(answers(page, side).last).to_contain_text(re.compile(rf"^{side}(?!.*…$)[\s\S]{{{letters}}}"), timeout=30_000)
+    expect(answers(page, side).last).to_contain_text(re.compile(rf"^{side}(?!.*…)[\s\S]{{{letters}}}"), timeout=30_000)
 
 
 def finished(page: Page) -> None:

@@ -113,6 +113,8 @@ def test_a_job_is_followed_from_its_first_step_to_its_results(watched: Watched, 
     assert download.value.suggested_filename == "tiny-adapter.zip"
     page.get_by_role("button", name="Make it").click()
     expect(page.get_by_role("link", name="Download merged.gguf")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(page.get_by_text("No Ollama server answers")).to_be_visible()
+    page.get_by_text("Register by commands").click()
     expect(page.get_by_role("region", name="Commands that register merged.gguf")).to_contain_text("ollama create tiny")
 
 

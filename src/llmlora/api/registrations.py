@@ -20,6 +20,7 @@ from llmlora.export.registered import Registered, name_of, need_free
 from llmlora.store import events, jobs
 from llmlora.store.jobs import Desired, Job, State
 from llmlora.text.catalogue import Language, say
+from llmlora.text.visible import diff
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["ollama"])
 
@@ -86,7 +87,9 @@ class CertificateAnswer(BaseModel):
 
 
 class CertificateBody(BaseModel):
-    """Whether what was trained is what answers. `prompts`: as training writes one, and as Ollama does."""
+    """Whether what was trained is what answers. `prompts`: as training writes one, and as Ollama does; `prompt_diff` is
+    how they differ.
+    """
 
     passed: bool
     base: str
@@ -98,6 +101,7 @@ class CertificateBody(BaseModel):
     registered: RegisteredBody | None
     lines: list[CertificateLine]
     prompts: list[str] | None
+    prompt_diff: str
     answers: list[CertificateAnswer]
     seconds: float
     at: datetime
@@ -156,6 +160,7 @@ def get_certificate(here: Here, reader: Reader, job_id: Id) -> CertificateBody:
         registered=_registered(one.registered, reader),
         lines=[_line(line, reader) for line in one.lines],
         prompts=one.prompts,
+        prompt_diff=diff(one.prompts[0], one.prompts[1], "training", "Ollama") if one.prompts else "",
         answers=[CertificateAnswer(**answer.model_dump()) for answer in one.answers],
         seconds=one.seconds,
         at=one.at,

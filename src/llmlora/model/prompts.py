@@ -8,7 +8,6 @@ template is run here. A base's prompts can also be followed: training then uses 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from difflib import unified_diff
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +25,7 @@ from llmlora.ollama.names import Name
 from llmlora.ollama.store import StoredModel
 from llmlora.ollama.transport import SILENCE_SECONDS
 from llmlora.text.catalogue import Words
-from llmlora.text.visible import visible
+from llmlora.text.visible import diff
 
 SHOWS_PROMPT_SINCE = (0, 11, 5)
 SHOWN_BOS = "<bos>"  # Ollama takes this one off a prompt that would get a second
@@ -166,9 +165,8 @@ def _held_against(
     for name, own, other in zip(PROBES, ours, theirs, strict=True):
         told = other.removeprefix(SHOWN_BOS) if tokenizer.add_bos else other
         if told != own:
-            ours, theirs = (visible(text).splitlines() for text in (own, told))
-            diff = unified_diff(ours, theirs, f"training ({name})", f"Ollama ({name})", lineterm="")
-            return Comparison(rendering, "different", by, diff="\n".join(diff))
+            shown = diff(own, told, f"training ({name})", f"Ollama ({name})")
+            return Comparison(rendering, "different", by, diff=shown)
     return Comparison(rendering, "same", by)
 
 

@@ -1069,7 +1069,8 @@ export interface components {
         };
         /**
          * CertificateBody
-         * @description Whether what was trained is what answers. `prompts`: as training writes one, and as Ollama does.
+         * @description Whether what was trained is what answers. `prompts`: as training writes one, and as Ollama does; `prompt_diff` is
+         *     how they differ.
          */
         CertificateBody: {
             /** Passed */
@@ -1091,6 +1092,8 @@ export interface components {
             lines: components["schemas"]["CertificateLine"][];
             /** Prompts */
             prompts: string[] | null;
+            /** Prompt Diff */
+            prompt_diff: string;
             /** Answers */
             answers: components["schemas"]["CertificateAnswer"][];
             /** Seconds */

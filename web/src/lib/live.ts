@@ -16,10 +16,12 @@ export interface Bodies {
   warned: Schemas["Warned"];
   finished: Schemas["Finished"];
   failed: Schemas["Failed"];
+  registered: Schemas["RegisteredTold"];
+  certified: Schemas["CertifiedTold"];
 }
 const KINDS = [
   ...(["state", "rewound", "dataset", "chat", "deleted", "progress", "started", "step"] as const),
-  ...(["evaluated", "sampled", "saved", "warned", "finished", "failed"] as const),
+  ...(["evaluated", "sampled", "saved", "warned", "finished", "failed", "registered", "certified"] as const),
 ] satisfies (keyof Bodies)[];
 
 export type LiveEvent = {

@@ -35,7 +35,7 @@ export function Select<Value extends string>({ value, onChange, options, placeho
       </Base.Trigger>
       <Base.Portal>
         <Base.Positioner sideOffset={6} alignItemWithTrigger={false} className="z-50">
-          <Base.Popup className="max-h-(--available-height) min-w-(--anchor-width) overflow-y-auto rounded-xl border border-line bg-surface p-1 text-sm shadow-float outline-none">
+          <Base.Popup className="max-h-(--available-height) max-w-(--available-width) min-w-(--anchor-width) overflow-y-auto rounded-xl border border-line bg-surface p-1 text-sm shadow-float outline-none">
             {options.map((option) => (
               <Base.Item
                 key={option.value}

@@ -16,6 +16,8 @@ export interface Answering {
   at: number;
   sides: Side[];
   outlook: Schemas["Waiting"]["outlook"] | null;
+  /** What answers. */
+  engine: string | null;
   texts: Partial<Record<Side, string>>;
   /** Why it was broken off; null while it is being written. */
   error: unknown;
@@ -54,7 +56,7 @@ export async function ask(client: QueryClient, chat: Schemas["ChatBody"], { cont
   const control = new AbortController();
   controls.set(id, control);
   const sides: Side[] = chat.job_id === null ? ["base"] : options.compare ? ["tuned", "base"] : [options.adapted ? "tuned" : "base"];
-  useAnswering.setState({ [id]: { question: content, at, sides, outlook: null, texts: {}, error: null } });
+  useAnswering.setState({ [id]: { question: content, at, sides, outlook: null, engine: null, texts: {}, error: null } });
   const reload = () => client.invalidateQueries({ queryKey: chatQuery(id).queryKey });
   try {
     const body = { content, ...options, replaces: again ? at : null };

@@ -1,13 +1,16 @@
 "use client";
 
 import { ArrowUpIcon, SlidersHorizontalIcon, SquareIcon } from "lucide-react";
-import { useEffect, useRef, type FormEvent } from "react";
+import { lazy, Suspense, useEffect, useRef, type FormEvent } from "react";
 import { useTranslations } from "use-intl";
 import { Button } from "@/components/ui/button";
 import { Segments } from "@/components/ui/segments";
 import { useOptions, WHO } from "@/features/chats/options-store";
+import type { Talked } from "@/features/chats/partner";
 import { onEnter } from "@/lib/composing";
 import { useFormat } from "@/lib/use-format";
+
+const EngineChoice = lazy(() => import("@/features/chats/engine-choice")); // it brings the list of choices along
 
 interface Props {
   text: string;
@@ -17,12 +20,12 @@ interface Props {
   onStop?: () => void;
   /** The conversation is being begun. */
   busy?: boolean;
-  sided: boolean;
+  talked: Talked;
   onOptions: () => void;
 }
 
 /** Where one writes. Enter sends, Shift+Enter begins a line, the Enter of an input method does neither. */
-export function Composer({ text, onChange, onSend, onStop, busy, sided, onOptions }: Props) {
+export function Composer({ text, onChange, onSend, onStop, busy, talked, onOptions }: Props) {
   const t = useTranslations("chat.composer");
   const box = useRef<HTMLTextAreaElement>(null);
   const ready = text.trim() !== "" && !onStop && !busy;
@@ -55,8 +58,11 @@ export function Composer({ text, onChange, onSend, onStop, busy, sided, onOption
         className="field-sizing-content block max-h-48 min-h-12 w-full resize-none bg-transparent px-4 pt-3 pb-1 text-[0.9375rem] leading-relaxed outline-none placeholder:text-muted"
       />
       <div className="flex flex-wrap items-center gap-x-2 gap-y-1 p-2">
-        {sided && <Who />}
+        {talked.jobId !== null && <Who />}
         <OptionsButton onClick={onOptions} />
+        <Suspense fallback={<span className="h-9 w-40" />}>
+          <EngineChoice talked={talked} />
+        </Suspense>
         <span id="composer-keys" className="ml-auto text-xs text-muted max-lg:sr-only">
           {t("keys")}
         </span>

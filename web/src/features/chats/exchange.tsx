@@ -15,14 +15,14 @@ interface Props {
   exchange: Exchange;
   /** Whether a trained adapter can be at work, so that it is said who answers. */
   sided: boolean;
-  /** What is waited for; missing when nothing is. */
-  outlook?: Answering["outlook"];
+  /** What is waited for, and what answers; missing when nothing is. */
+  waiting?: Pick<Answering, "outlook" | "engine">;
   writing?: boolean;
   onAgain?: () => void;
 }
 
 /** A question and its answers, those of both sides beside each other. */
-export function ExchangeView({ exchange, sided, outlook, writing, onAgain }: Props) {
+export function ExchangeView({ exchange, sided, waiting, writing, onAgain }: Props) {
   const t = useTranslations("chat.talk");
   const { question, answers } = exchange;
   const next = answers.findIndex(({ text }) => text === "");
@@ -40,19 +40,19 @@ export function ExchangeView({ exchange, sided, outlook, writing, onAgain }: Pro
       </p>
       <div className={cn("grid gap-4", answers.length > 1 && "md:grid-cols-2")}>
         {answers.map((answer, at) => (
-          <AnswerView key={answer.side} answer={answer} sided={sided} state={state(at)} outlook={outlook} onAgain={at === 0 ? onAgain : undefined} />
+          <AnswerView key={answer.side} answer={answer} sided={sided} state={state(at)} waiting={waiting} onAgain={at === 0 ? onAgain : undefined} />
         ))}
       </div>
     </li>
   );
 }
 
-interface AnswerProps extends Pick<Props, "sided" | "outlook" | "onAgain"> {
+interface AnswerProps extends Pick<Props, "sided" | "waiting" | "onAgain"> {
   answer: Answer;
   state: "said" | "writing" | "first" | "later";
 }
 
-function AnswerView({ answer: { side, text, facts }, sided, state, outlook, onAgain }: AnswerProps) {
+function AnswerView({ answer: { side, text, facts }, sided, state, waiting, onAgain }: AnswerProps) {
   const t = useTranslations("chat.talk");
   return (
     <article
@@ -66,11 +66,11 @@ function AnswerView({ answer: { side, text, facts }, sided, state, outlook, onAg
         <p className="text-sm text-muted">{t("nothing")}</p>
       ) : (
         <p className={cn("text-sm text-muted", state === "first" && "animate-pulse")}>
-          {state === "later" ? t("later") : t(`outlook.${outlook ?? "ready"}`)}
+          {state === "later" ? t("later") : t(`outlook.${waiting?.outlook ?? "ready"}`)}
         </p>
       )}
       <div className="mt-auto flex min-h-8 items-end justify-between gap-2">
-        {facts && <AnswerFacts facts={facts} />}
+        {facts ? <AnswerFacts facts={facts} /> : <p className="text-xs text-muted">{state !== "later" && waiting?.engine}</p>}
         {facts && (
           <span className="-mr-2 -mb-1.5 flex">
             {text && <Copy text={text} />}
@@ -114,7 +114,7 @@ function AnswerFacts({ facts: { engine, seconds, tokens, temperature, seed } }: 
   return (
     <ul className="flex flex-wrap gap-x-3 text-xs text-muted">
       {said.filter(Boolean).map((one, at) => (
-        <li key={at} className="whitespace-nowrap">
+        <li key={at} className={cn(one !== engine && "whitespace-nowrap")}>
           {one}
         </li>
       ))}

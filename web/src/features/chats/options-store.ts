@@ -1,12 +1,17 @@
 import { create } from "zustand";
 import { persist } from "zustand/middleware";
+import type { Schemas } from "@/lib/api";
 
 export const WHO = ["compare", "tuned", "base"] as const;
+
+export type Engine = NonNullable<Schemas["MessageRequest"]["engine"]>;
 
 /** How answers are drawn, and whose: kept in this browser for all conversations. */
 export interface Options {
   /** Who answers where there is a trained adapter: with it, without it, or both. */
   who: (typeof WHO)[number];
+  /** What shall answer; `auto`: Ollama where it has the very model. */
+  engine: Engine;
   temperature: number;
   top_p: number;
   max_tokens: number;
@@ -14,9 +19,9 @@ export interface Options {
   seed: number | null;
 }
 
-export const DEFAULTS: Omit<Options, "who"> = { temperature: 0.7, top_p: 0.95, max_tokens: 512, seed: null };
+export const DEFAULTS: Omit<Options, "who" | "engine"> = { temperature: 0.7, top_p: 0.95, max_tokens: 512, seed: null };
 
-export const useOptions = create<Options>()(persist((): Options => ({ who: "compare", ...DEFAULTS }), { name: "llmlora.chat" }));
+export const useOptions = create<Options>()(persist((): Options => ({ who: "compare", engine: "auto", ...DEFAULTS }), { name: "llmlora.chat" }));
 
 /** Small enough to be read and typed. */
 export function anySeed(): number {

@@ -63,7 +63,7 @@ export function Talk({ id, title, talked, system, turns, answering, busy, error,
             const last = at === exchanges.length - 1;
             const again = last && !writing && !answering ? () => onAsk(one.question, one.at, true) : undefined;
             return (
-              <ExchangeView key={one.at} exchange={one} sided={sided} writing={writing && last} outlook={answering?.outlook} onAgain={again} />
+              <ExchangeView key={one.at} exchange={one} sided={sided} writing={writing && last} waiting={answering} onAgain={again} />
             );
           })}
         </ol>
@@ -79,7 +79,7 @@ export function Talk({ id, title, talked, system, turns, answering, busy, error,
           </Button>
         )}
         <Composer
-          {...{ text, busy, sided: talked.jobId !== null }}
+          {...{ text, busy, talked }}
           onChange={setText}
           onSend={send}
           onStop={writing ? onStop : undefined}

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { DownloadIcon, FlagIcon } from "lucide-react";
 import { useTranslations } from "use-intl";
 import { Merged } from "@/features/job/merged";
-import { Ollama } from "@/features/job/ollama";
+import { Ollama } from "@/features/job/ollama/ollama";
 import { artefactsQuery, FINAL, type Job } from "@/features/job/queries";
 import { Card, Section } from "@/components/page";
 import { Empty, QueryStates } from "@/components/states";

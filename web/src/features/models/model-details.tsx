@@ -52,7 +52,9 @@ export function ModelDetails({ name }: { name: string }) {
                 <Anatomy layers={model.layers} targets={model.targets} />
               </Section>
             )}
-            {model.path && <Template origin={model.chat_template ?? null} source={model.template ?? null} />}
+            {model.path && (
+              <Template origin={model.chat_template ?? null} source={model.template ?? null} rendering={model.rendering ?? null} />
+            )}
           </>
         )}
       </QueryStates>

@@ -10,6 +10,7 @@ import { Knobs } from "@/features/new-job/knobs";
 import { PlanFigures } from "@/features/new-job/plan-figures";
 import { PlanFiles } from "@/features/new-job/plan-files";
 import { PlanRules } from "@/features/new-job/plan-rules";
+import { Prompts } from "@/features/new-job/prompts";
 import type { Form } from "@/features/new-job/use-form";
 import type { Materials } from "@/features/new-job/use-materials";
 import type { usePlan } from "@/features/new-job/use-plan";
@@ -70,6 +71,7 @@ function Body({ form, materials, plan: { query, stale } }: Omit<Props, "start">)
   return (
     <div className={cn("flex flex-col gap-5 transition-opacity", stale && "opacity-60")} aria-busy={stale}>
       <PlanFigures plan={query.data} parameters={model?.parameters ?? null} />
+      {query.data.prompts && <Prompts form={form} prompts={query.data.prompts} />}
       <Warnings warnings={query.data.warnings} />
       <div className="flex flex-col divide-y divide-line border-y border-line">
         <PlanRules plan={query.data} values={form.values} options={materials.form.fields} />

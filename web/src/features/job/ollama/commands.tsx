@@ -1,15 +1,15 @@
 "use client";
 
+import { ChevronRightIcon } from "lucide-react";
 import { useTranslations } from "use-intl";
 import { CopyableCode } from "@/components/copyable-code";
-import { type Job } from "@/features/job/queries";
-import { Section } from "@/components/page";
 import { Prose } from "@/components/prose";
+import { type Job } from "@/features/job/queries";
 
 const MODEL = "ollama:";
 
-/** The commands that give the result to Ollama: with the adapter where its base is Ollama's, and merged in any case. */
-export function Ollama({ job }: { job: Job }) {
+/** The commands that give the result to Ollama by hand: with the adapter where its base is Ollama's, and merged in any case. */
+export function Commands({ job }: { job: Job }) {
   const t = useTranslations("job.results.ollama");
   const base = String(job.recipe.model);
   const merged = commandsOf(job, "merged.gguf", (file) => [`FROM ./${file}`]);
@@ -17,16 +17,22 @@ export function Ollama({ job }: { job: Job }) {
     base.startsWith(MODEL) &&
     commandsOf(job, "adapter.gguf", (file) => [`FROM ${base.slice(MODEL.length)}`, `ADAPTER ./${file}`]);
   return (
-    <Section title={t("title")} lead={t("lead")}>
-      <Prose className="text-sm">{t("merged")}</Prose>
-      <CopyableCode label={t("commands")}>{merged}</CopyableCode>
-      {adapter && (
-        <>
-          <Prose className="text-sm">{t("adapter")}</Prose>
-          <CopyableCode label={t("adapterCommands")}>{adapter}</CopyableCode>
-        </>
-      )}
-    </Section>
+    <details className="group">
+      <summary className="flex min-h-10 items-center gap-2 text-sm font-medium">
+        <ChevronRightIcon aria-hidden className="size-4 shrink-0 text-muted transition-transform group-open:rotate-90" />
+        {t("byHand")}
+      </summary>
+      <div className="flex flex-col gap-3 pt-2">
+        <Prose className="text-sm">{t("merged")}</Prose>
+        <CopyableCode label={t("commands")}>{merged}</CopyableCode>
+        {adapter && (
+          <>
+            <Prose className="text-sm">{t("adapter")}</Prose>
+            <CopyableCode label={t("adapterCommands")}>{adapter}</CopyableCode>
+          </>
+        )}
+      </div>
+    </details>
   );
 }
 
@@ -53,7 +59,7 @@ function quoted(text: string): string {
 }
 
 /** What Ollama may call it. */
-function modelName({ name, id }: Job): string {
+export function modelName({ name, id }: Job): string {
   const plain = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-+|-+$/g, "");
   return plain || `llmlora-${id}`;
 }
