@@ -117,9 +117,9 @@ def _first_complaints() -> str:
 
 def _log() -> str:
     try:
-        os.lseek(2, 0, os.SEEK_SET)
-        return os.read(2, LOG_BYTES).decode("utf-8", "replace")
-    except OSError:  # standard error is no file
+        # the place where the log goes on stays where it is: a thread may be writing
+        return os.pread(2, LOG_BYTES, 0).decode("utf-8", "replace")
+    except (OSError, AttributeError):  # standard error is no file, or the system is Windows
         return ""
 
 

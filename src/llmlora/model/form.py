@@ -171,7 +171,7 @@ def _form(keys: Keys, layers: int) -> Form:
     head_dim = keys.size("attention.key_length", hidden // heads)
     rotated = keys.size("rope.dimension_count", head_dim)
     if rotated % 2 or rotated > head_dim or (rotated < head_dim and not architecture.partial_rotary):
-        raise keys.refuse(f"RoPE turns {rotated} of {head_dim} numbers a head")
+        raise keys.refuse("rotated", rotated=rotated, width=head_dim)
     if keys.plain("attention.value_length", head_dim) != head_dim:
         raise keys.refuse("head_widths")
     context = keys.size("context_length")
