@@ -42,6 +42,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMLORA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LLMLORA_LANG", "en")
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "no-ollama"))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")  # a true server is asked by the live test alone
 
 
 @pytest.fixture(scope="session")

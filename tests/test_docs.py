@@ -8,6 +8,7 @@ import pytest
 from llmlora import settings
 from llmlora.api.app import create_app
 from tests.api.app import context_at
+from tests.ollama.standin.generations import GENERATIONS
 
 DOCS = Path(__file__).parent.parent / "docs"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -46,3 +47,11 @@ def test_every_setting_is_named(name: str):
 
     assert len(told) == 10
     assert [one for one in told if one not in text] == []
+
+
+@pytest.mark.parametrize("name", ["ollama.md", "ollama.en.md"])
+def test_every_version_of_ollama_that_is_stood_in_for_is_in_the_table(name: str):
+    rows = re.findall(r"^\| \d\.\d.*\|$", (DOCS / name).read_text("utf-8"), re.MULTILINE)
+
+    tried = {version for row in rows for version in re.split("[、, ]+", row.strip("| ").rpartition("| ")[2])}
+    assert tried == {one.version for one in GENERATIONS.values()}
