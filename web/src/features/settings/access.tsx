@@ -1,16 +1,15 @@
 "use client";
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { CopyIcon } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useTranslations } from "use-intl";
 import { Card, Section } from "@/components/page";
-import { ErrorNote } from "@/components/states";
 import { Button } from "@/components/ui/button";
-import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { toast } from "@/components/ui/toast";
 import { sessionQuery } from "@/features/session/queries";
-import { api } from "@/lib/api";
+
+const SignOutDialog = lazy(() => import("@/features/settings/sign-out-dialog")); // rarely needed
 
 /** Who may come in: the address for another browser, and a new token for all. */
 export function Access() {
@@ -50,16 +49,7 @@ function OtherBrowser() {
 
 function SignOutEverywhere() {
   const t = useTranslations("settings.access");
-  const client = useQueryClient();
   const [asking, setAsking] = useState(false);
-  const renew = useMutation({
-    mutationFn: () => api.DELETE("/api/session"),
-    onSuccess: async () => {
-      await client.invalidateQueries({ queryKey: sessionQuery.queryKey });
-      setAsking(false);
-      toast(t("renewed"));
-    },
-  });
   return (
     <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
       <div className="min-w-0 flex-1 basis-64">
@@ -69,17 +59,7 @@ function SignOutEverywhere() {
       <Button variant="danger" onClick={() => setAsking(true)}>
         {t("signOutAction")}
       </Button>
-      <ConfirmDialog
-        open={asking}
-        onOpenChange={setAsking}
-        title={t("confirmTitle")}
-        description={t("confirmText")}
-        action={t("signOutAction")}
-        onConfirm={() => renew.mutate()}
-        busy={renew.isPending}
-      >
-        {renew.error && <ErrorNote error={renew.error} />}
-      </ConfirmDialog>
+      <Suspense>{asking && <SignOutDialog onClose={() => setAsking(false)} />}</Suspense>
     </div>
   );
 }
