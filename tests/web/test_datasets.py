@@ -176,6 +176,8 @@ def test_errors_and_warnings_name_rows_and_hostile_text_is_text(datasets: Page):
     errors = datasets.get_by_role("list", name="1 row that cannot be used")
     expect(errors).to_contain_text("Row 31")
     expect(errors).to_contain_text("no shape we know")
+    expect(datasets.get_by_text("nothing can be trained on")).to_be_visible()  # nor does a link lead there
+    expect(datasets.get_by_role("link", name="Train with this data")).to_have_count(0)
     datasets.get_by_role("link", name="Row 52").click()
     expect(datasets.get_by_role("tab", name="Rows")).to_have_attribute("aria-selected", "true")
     expect(datasets.get_by_text(f"a3 {HOSTILE}")).to_be_visible()

@@ -202,6 +202,7 @@ def test_a_failed_job_says_why_and_what_to_do(watched: Watched, database: Databa
     page.goto(f"{watched.origin}/training/?id={job_id}")
 
     expect(page.get_by_role("alert").filter(has_text="batch size")).to_be_visible()
+    expect(page.get_by_text("there are no curves")).to_be_visible()
     expect(page.get_by_role("link", name="Change settings and train again")).to_have_attribute(
         "href", f"/training/new/?from={job_id}"
     )

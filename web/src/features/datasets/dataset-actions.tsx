@@ -7,7 +7,7 @@ import { Button, ButtonLink } from "@/components/ui/button";
 import { trainingWith } from "@/features/datasets/address";
 import { DeleteDialog } from "@/features/datasets/delete-dialog";
 import { NewVersionDialog } from "@/features/datasets/new-version-dialog";
-import type { DatasetDetails } from "@/features/datasets/queries";
+import { canBeTrainedOn, type DatasetDetails } from "@/features/datasets/queries";
 import { RenameDialog } from "@/features/datasets/rename-dialog";
 
 const DEEDS = { rename: PencilIcon, replace: FileUpIcon, remove: Trash2Icon };
@@ -40,7 +40,7 @@ export function DatasetActions({ dataset }: { dataset: DatasetDetails }) {
         <DownloadIcon aria-hidden className="size-4" />
       </a>
       {button("remove")}
-      {dataset.report.usable > 0 && (
+      {canBeTrainedOn(dataset) && (
         <ButtonLink variant="primary" href={trainingWith(dataset.id)}>
           <ActivityIcon aria-hidden />
           {t("train")}

@@ -4,6 +4,9 @@ import { api, of, type Schemas } from "@/lib/api";
 export type Dataset = Schemas["DatasetBody"];
 export type DatasetDetails = Schemas["DatasetDetails"];
 
+/** One row that cannot be used is enough to refuse a training. */
+export const canBeTrainedOn = ({ report }: DatasetDetails) => report.usable > 0 && report.errors_count === 0;
+
 /** Where to begin: at the row of a number, or at the how-manieth of those that can be used. */
 export interface Place {
   row?: number;

@@ -10,6 +10,7 @@ import { Button, ButtonLink } from "@/components/ui/button";
 import { Progress } from "@/components/ui/progress";
 import { Skeleton } from "@/components/ui/skeleton";
 import { addressOf, trainingWith } from "@/features/datasets/address";
+import { canBeTrainedOn } from "@/features/datasets/queries";
 import { Recognised } from "@/features/datasets/recognised";
 import { dismiss, sendMapped, useUploads, type Upload } from "@/features/datasets/uploads";
 import { useFormat } from "@/lib/use-format";
@@ -96,7 +97,7 @@ function Done({ dataset }: { dataset: NonNullable<Upload["dataset"]> }) {
         <ButtonLink size="sm" href={addressOf(dataset.id, usable ? {} : { tab: "columns" })}>
           {usable ? t("open") : t("sayColumns")}
         </ButtonLink>
-        {usable && (
+        {canBeTrainedOn(dataset) && (
           <ButtonLink size="sm" variant="primary" href={trainingWith(dataset.id)}>
             {t("train")}
           </ButtonLink>

@@ -8,7 +8,7 @@ import { ChartTable } from "@/features/job/chart-table";
 import { ChartTools } from "@/features/job/chart-tools";
 import { Charts, makeAxes } from "@/features/job/charts";
 import { Look, type Range } from "@/features/job/look";
-import { metricsQuery } from "@/features/job/queries";
+import { FINAL, metricsQuery, type Job } from "@/features/job/queries";
 import { useCurveValue, useDetail } from "@/features/job/use-curves";
 import { useDrawing } from "@/features/job/use-drawing";
 import type { Curves } from "@/features/job/curves";
@@ -21,7 +21,7 @@ import { useParam } from "@/lib/use-param";
 const SETTLED_MS = 300;
 
 /** The curves of a job, to look around in. What is shown of them stands in the address. */
-export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
+export function ChartPanel({ job: { id, progress }, curves }: { job: Job; curves: Curves }) {
   const t = useTranslations("job.charts");
   const query = useQuery(metricsQuery(id));
   const [form, setForm] = useParam("as");
@@ -34,6 +34,8 @@ export function ChartPanel({ id, curves }: { id: string; curves: Curves }) {
   const empty = useCurveValue(curves, (now) => now.empty);
   if (query.error && !query.data) return <ErrorNote error={query.error} onRetry={() => void query.refetch()} />;
   if (!query.data) return <Skeleton className="h-180 rounded-2xl" />;
+  const nothing = empty && query.data.steps.length === 0; // what was loaded is in the curves a moment later
+  if (nothing && FINAL.includes(progress.state)) return <p className="text-sm text-muted">{t("never")}</p>;
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-wrap items-center justify-between gap-3">

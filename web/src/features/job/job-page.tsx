@@ -59,7 +59,7 @@ function Loaded({ job }: { job: Job }) {
   const curves = useCurves(job.id);
   useJobEvents(job);
   const panels = {
-    curves: <ChartPanel id={job.id} curves={curves} />,
+    curves: <ChartPanel job={job} curves={curves} />,
     samples: <Samples job={job} />,
     data: <Trained job={job} />,
     recipe: <Recipe job={job} />,

@@ -26,7 +26,7 @@ export function Now({ job, curves }: { job: Job; curves: Curves }) {
         <div className="flex min-h-7 flex-wrap items-baseline justify-between gap-x-6 text-sm">
           <span>
             <b className="text-lg font-semibold">{format.number(step)}</b>
-            {total !== null && <span className="text-muted"> / {t("steps", { total: format.number(total) })}</span>}
+            <span className="text-muted">{total === null ? ` ${t("unit")}` : ` / ${t("steps", { total: format.number(total) })}`}</span>
             {!!total && <span className="pl-3 text-muted">{format.percent(Math.min(step / total, 1))}</span>}
           </span>
           <Outlook job={job} eta={latest?.eta_seconds ?? progress.eta_seconds} />

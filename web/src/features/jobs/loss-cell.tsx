@@ -17,13 +17,13 @@ export function LossCell({ job }: { job: Schemas["JobBody"] }) {
   const { data } = useQuery({ ...sparkQuery(job.id), enabled: seen && step > 0 });
   const [first, last] = [data?.at(0), data?.at(-1)];
   return (
-    <div ref={ref} className="flex h-10 w-40 items-center gap-3">
+    <div ref={ref} className="flex h-10 w-44 items-center gap-3">
       <span className="block h-7 w-24 shrink-0">
         {data && first && last && (
           <Sparkline points={data} label={t("curve", { first: format.figure(first.y), last: format.figure(last.y) })} />
         )}
       </span>
-      <span className="text-xs text-muted">{loss !== null && format.figure(loss)}</span>
+      <span className="text-xs whitespace-nowrap text-muted">{loss !== null && format.figure(loss)}</span>
     </div>
   );
 }
