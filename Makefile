@@ -68,7 +68,8 @@ test: setup web browser ## the default tests (under 6 minutes on 2 cores)
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 trip: setup web browser ## the whole ways: the demo, kills and resumes, both sample models
-	@$(BIN)/python -m pytest -q -m trip
+	@$(BIN)/python -m pytest -q -m trip --ignore tests/web
+	@$(BIN)/python -m pytest -q -m trip -n 2 --dist worksteal tests/web
 
 test-all: setup web browser ## every test
 	@$(BIN)/python -m pytest -q -m ""
