@@ -5,6 +5,7 @@ the common beginning is forgotten, watchers are told how far (`rewound`), and th
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def read_new(path: Path, position: Position) -> tuple[list[Line], Position]:
     """Whole lines after `position`, from the beginning when the file was replaced."""
     try:
         with path.open("rb") as file:
-            inode = path.stat().st_ino
+            inode = os.fstat(file.fileno()).st_ino  # of what is read, whatever has the name by now
             offset = position.offset if inode == position.inode else 0
             file.seek(offset)
             text = file.read()
