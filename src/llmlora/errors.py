@@ -66,10 +66,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from llmlora.failure import LlmloraError, revive
+from llmlora.failure import LlmloraError
 from llmlora.text.catalogue import Language, Words, say
-
-__all__ = ["LlmloraError", "revive"]  # as if they stood here
 
 
 @dataclass(eq=False)

@@ -22,7 +22,7 @@ TOKEN = "hf_secret"  # noqa: S105 - opens nothing but this hub
 ASK = """
 import json, sys
 from pathlib import Path
-from llmlora.errors import LlmloraError
+from llmlora.failure import LlmloraError
 from llmlora.model.describe import describe
 from llmlora.model.source import list_names, resolve
 from llmlora.paths import Home

@@ -18,7 +18,8 @@ from transformers.pytorch_utils import Conv1D
 
 import llmlora
 from llmlora.data.hf_architectures import HF_ARCHITECTURES
-from llmlora.errors import DigestMismatch, HfError, LlmloraError, ModelNotFound
+from llmlora.errors import DigestMismatch, HfError, ModelNotFound
+from llmlora.failure import LlmloraError
 from llmlora.model.describe import describe, reason_of
 from llmlora.model.hf import HfDirectory, digest_of_directory, promised_digest
 from llmlora.model.hf_load import hf_skeleton

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from llmlora import errors
-from llmlora.errors import DataUnreadable, InvalidRows, LlmloraError, NotFound, revive
+from llmlora.errors import DataUnreadable, InvalidRows, NotFound
+from llmlora.failure import LlmloraError, revive
 from llmlora.recipe import Recipe
 from llmlora.text.catalogue import LANGUAGES, Words, catalogue, say
 

@@ -13,7 +13,7 @@ import uvicorn
 from llmlora.api.app import create_server
 from llmlora.api.context import Context
 from llmlora.api.hub import Hub
-from llmlora.errors import LlmloraError
+from llmlora.failure import LlmloraError
 from llmlora.settings import read_settings
 from llmlora.store.database import Database
 

@@ -23,7 +23,8 @@ from llmlora.chat.dialogue import Dialogue
 from llmlora.chat.engine import Sampling
 from llmlora.chat.served import Choice, Side
 from llmlora.data.conversation import Turn
-from llmlora.errors import LlmloraError, NotFound
+from llmlora.errors import NotFound
+from llmlora.failure import LlmloraError
 from llmlora.model.hf import need_trainable
 from llmlora.store import chats
 from llmlora.store.chats import Chat

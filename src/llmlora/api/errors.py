@@ -18,7 +18,6 @@ from llmlora.errors import (
     DiskFull,
     InvalidRecipe,
     JobConflict,
-    LlmloraError,
     ModelNameTaken,
     ModelNotFound,
     NotFound,
@@ -26,6 +25,7 @@ from llmlora.errors import (
     StoreUnusable,
     TooLarge,
 )
+from llmlora.failure import LlmloraError
 from llmlora.recipe import Recipe
 from llmlora.store.database import says_disk_full
 from llmlora.text.catalogue import Language, Words, catalogue, say

@@ -13,7 +13,8 @@ from llmlora.api.context import Context, Here, Reader
 from llmlora.api.datasets import path_of
 from llmlora.api.errors import Problem, problem
 from llmlora.api.labels import Id, Label, file_name
-from llmlora.errors import NotFound, revive
+from llmlora.errors import NotFound
+from llmlora.failure import revive
 from llmlora.model.describe import describe
 from llmlora.recipe import Recipe, RecipeValues, make_recipe
 from llmlora.store import datasets, events, jobs

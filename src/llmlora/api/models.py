@@ -19,7 +19,8 @@ from llmlora.api.stream import LineStream, line
 from llmlora.data.hf_architectures import HF_ARCHITECTURES
 from llmlora.data.hf_text import read_hf_template
 from llmlora.data.template import choose_template
-from llmlora.errors import LlmloraError, ModelNotFound, NotFound, OllamaFailed, OllamaUnreachable
+from llmlora.errors import ModelNotFound, NotFound, OllamaFailed, OllamaUnreachable
+from llmlora.failure import LlmloraError
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.describe import Description, TensorCount, Tokenizer, describe, reason_of

@@ -16,8 +16,8 @@ from llmlora.api.engines import Engines, Outlook
 from llmlora.chat.dialogue import Dialogue
 from llmlora.chat.served import Choice, Made, Served, Side, Wanted, find_served, served
 from llmlora.chat.session import embedded_name
-from llmlora.errors import LlmloraError
 from llmlora.export.registered import still_registered
+from llmlora.failure import LlmloraError
 from llmlora.model.source import Base
 from llmlora.store.chats import Chat
 from llmlora.text.catalogue import Language

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 from llmlora.adapter import Pair, read_adapter
 from llmlora.chat.serving import Cancelled, Params, Refused, Reply, serve
 from llmlora.data.hf_text import read_hf_tokenizer
-from llmlora.errors import LlmloraError
+from llmlora.failure import LlmloraError
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.hf import HfDirectory
 from llmlora.model.hf_load import load_hf

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from llmlora import __version__
-from llmlora.errors import LlmloraError
+from llmlora.failure import LlmloraError
 from llmlora.settings import read_language
 from llmlora.text.catalogue import say
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmlora.child import ChildDiedError, JsonChild
-from llmlora.errors import InspectionFailed, revive
+from llmlora.errors import InspectionFailed
+from llmlora.failure import revive
 from llmlora.model.hf_hub import cache_directory
 from llmlora.settings import Settings
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.child import die_with_parent
-from llmlora.errors import LlmloraError, OwnerGone, WorkerDied
+from llmlora.errors import OwnerGone, WorkerDied
+from llmlora.failure import LlmloraError
 from llmlora.jobs.owner import is_gone, me
 from llmlora.jobs.supervised import Supervised, Terms
 from llmlora.paths import Home

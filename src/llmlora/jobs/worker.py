@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.child import die_with_parent
-from llmlora.errors import LlmloraError
+from llmlora.failure import LlmloraError
 from llmlora.paths import Home, Run
 
 NICENESS = 10  # the interface stays quick while all cores train

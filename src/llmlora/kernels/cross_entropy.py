@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmlora.kernels.compiled import compiled_in_lanes
-from llmlora.kernels.lines import ONE, exp, read, softly_cap, write
+from llmlora.kernels.lines import ONE, normalise, read, softly_cap, write
 from llmlora.kernels.threads import as_array, spread
 
 NUMBERS_PER_THREAD = 65_536
@@ -54,29 +54,12 @@ def _rows(logits, labels, how, losses):  # type: ignore[no-untyped-def]  # noqa:
             line[j] *= multiplier
         if cap > 0:
             softly_cap(line, cap, slope, bits)
-        losses[i] = _loss(line, labels[i], bits)
+        wanted = np.float64(line[labels[i]])
+        losses[i] = normalise(line, bits) - wanted
+        line[labels[i]] -= ONE
         for j in range(line.size):
             line[j] *= multiplier
         if cap > 0:
             for j in range(line.size):
                 line[j] *= slope[j]
         write(line, logits[i])
-
-
-@compiled_in_lanes
-def _loss(line, label, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The loss of a row, which becomes its gradient."""
-    most, wanted = line[0], line[label]
-    for j in range(line.size):
-        most = max(most, line[j])
-    for j in range(line.size):
-        line[j] -= most
-    exp(line, bits)
-    total = np.float32(0)
-    for j in range(line.size):
-        total += line[j]
-    share = ONE / total
-    for j in range(line.size):
-        line[j] *= share
-    line[label] -= ONE
-    return np.log(np.float64(total)) + np.float64(most) - np.float64(wanted)

@@ -6,7 +6,7 @@ once, to nearest even as torch rounds, when it is written.
 
 import numpy as np
 
-from llmlora.kernels.compiled import compiled
+from llmlora.kernels.compiled import compiled, compiled_in_lanes
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = np.float32(1.442695041), np.float32(0.693145752), np.float32(1.428606765e-6)
 LEAST = np.float32(-87.0)  # below, eˣ is no normal float32
@@ -78,3 +78,21 @@ def softly_cap(x, cap, slope, bits):  # type: ignore[no-untyped-def]  # noqa: AN
         tanh = (ONE - slope[j]) / (ONE + slope[j])
         x[j] = cap * tanh if x[j] > 0 else -cap * tanh
         slope[j] = ONE - tanh * tanh
+
+
+@compiled_in_lanes
+def normalise(x, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """x float32 [n] becomes softmax(x); returns ln Σ eˣ. `bits` int32 [≥ n] is scratch."""
+    most = x[0]
+    for j in range(x.size):
+        most = max(most, x[j])
+    for j in range(x.size):
+        x[j] -= most
+    exp(x, bits)
+    total = np.float32(0)
+    for j in range(x.size):
+        total += x[j]
+    share = ONE / total
+    for j in range(x.size):
+        x[j] *= share
+    return np.log(np.float64(total)) + np.float64(most)

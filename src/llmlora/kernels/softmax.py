@@ -7,7 +7,7 @@ zeros without being computed, so the causal half of a square costs half.
 import numpy as np
 
 from llmlora.kernels.compiled import compiled_in_lanes
-from llmlora.kernels.lines import ONE, exp, softly_cap
+from llmlora.kernels.lines import normalise, softly_cap
 
 # columns of the table of blocks: where the block's scores begin and where its rows do, its keys, its queries, and the
 # place of the first query among the keys
@@ -62,18 +62,7 @@ def _probabilities(s, first, last, how, line, bits):  # type: ignore[no-untyped-
         x[j] *= scale
     if how[2] > 0:
         softly_cap(x, how[2], line, bits)
-    most = x[0]
-    for j in range(x.size):
-        most = max(most, x[j])
-    for j in range(x.size):
-        x[j] -= most
-    exp(x, bits)
-    total = np.float32(0)
-    for j in range(x.size):
-        total += x[j]
-    share = ONE / total
-    for j in range(x.size):
-        x[j] *= share
+    normalise(x, bits)
 
 
 @compiled_in_lanes

@@ -11,14 +11,8 @@ from typing import Any
 from llmlora.data.hf_architectures import HF_ARCHITECTURES
 from llmlora.data.hf_text import read_hf_template
 from llmlora.data.template import TEMPLATE_KEY, choose_template
-from llmlora.errors import (
-    GgufError,
-    HfError,
-    LlmloraError,
-    NotTrainable,
-    UnsupportedArchitecture,
-    UnsupportedTensorType,
-)
+from llmlora.errors import GgufError, HfError, NotTrainable, UnsupportedArchitecture, UnsupportedTensorType
+from llmlora.failure import LlmloraError
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile, TensorInfo
 from llmlora.kernels.types import SUPPORTED

@@ -15,7 +15,8 @@ from typing import Any
 
 from llmlora.data.hf_architectures import HF_ARCHITECTURES
 from llmlora.data.hf_text import CONFIG, MERGES, TEXT_FILES, TOKENIZER, VOCAB, read_json
-from llmlora.errors import HfError, LlmloraError, NotTrainable, UnsupportedArchitecture
+from llmlora.errors import HfError, NotTrainable, UnsupportedArchitecture
+from llmlora.failure import LlmloraError
 from llmlora.model.form import MAX_LAYERS, printable
 from llmlora.model.weights import HeaderError, read_header
 from llmlora.text.catalogue import Words

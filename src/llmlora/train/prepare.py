@@ -186,21 +186,9 @@ def prepare(
     made = draft(recipe, home, stores, fetch=fetch, frozen=frozen)
     unloaded = make_room(ollama) if ollama and _is_short(made, frozen) else []
     if frozen is None:
-        frozen = Frozen(
-            plan=made.plan(),
-            base_digest=made.base.digest,
-            data_fingerprint=made.data_fingerprint,
-            versions=library_versions(),
-            start_digest=digest_of_start(made.start),
-            base_name=made.base.name,
-            template=asdict(made.template) if recipe.template == "ollama" else None,
-        )
-    elif made.base.digest != frozen.base_digest:
-        raise RunChanged("base model", frozen.base_digest, made.base.digest)
-    elif made.data_fingerprint != frozen.data_fingerprint:
-        raise RunChanged("data", frozen.data_fingerprint[:12], made.data_fingerprint[:12])
-    elif (found := digest_of_start(made.start)) != frozen.start_digest:
-        raise RunChanged("starting adapter", str(frozen.start_digest)[:19], str(found)[:19])
+        frozen = _freeze(made)
+    else:
+        _need_same(made, frozen)
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
     model = made.opened.load(DTYPES[frozen.plan.dtype])
@@ -227,6 +215,28 @@ def prepare(
         frozen=frozen,
         unloaded=unloaded,
     )
+
+
+def _freeze(made: Draft) -> Frozen:
+    return Frozen(
+        plan=made.plan(),
+        base_digest=made.base.digest,
+        data_fingerprint=made.data_fingerprint,
+        versions=library_versions(),
+        start_digest=digest_of_start(made.start),
+        base_name=made.base.name,
+        template=asdict(made.template) if made.recipe.template == "ollama" else None,
+    )
+
+
+def _need_same(made: Draft, frozen: Frozen) -> None:
+    """Raises RunChanged where base, data or starting adapter are not those of the run's first attempt."""
+    if made.base.digest != frozen.base_digest:
+        raise RunChanged("base model", frozen.base_digest, made.base.digest)
+    if made.data_fingerprint != frozen.data_fingerprint:
+        raise RunChanged("data", frozen.data_fingerprint[:12], made.data_fingerprint[:12])
+    if (found := digest_of_start(made.start)) != frozen.start_digest:
+        raise RunChanged("starting adapter", str(frozen.start_digest)[:19], str(found)[:19])
 
 
 def _is_short(made: Draft, frozen: Frozen | None) -> bool:

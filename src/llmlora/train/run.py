@@ -8,7 +8,8 @@ from typing import Literal
 
 from safetensors.torch import load_file
 
-from llmlora.errors import LlmloraError, NothingToResume, OutputNotEmpty
+from llmlora.errors import NothingToResume, OutputNotEmpty
+from llmlora.failure import LlmloraError
 from llmlora.files import PART, write_text
 from llmlora.model.lora import load_adapter_state
 from llmlora.paths import Home, Run
