@@ -1,7 +1,9 @@
 """A run on a blob of an Ollama store, as someone makes who fine-tunes what Ollama serves."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from llmlora.model.source import Base, resolve
 from llmlora.paths import Home
@@ -26,6 +28,12 @@ class BlobRun:
     @property
     def base(self) -> Base:
         return resolve(f"ollama:{NAME}", self.home, [self.store])
+
+    def copy(self, directory: Path) -> Self:
+        """The run and its store once more, for a test that changes them."""
+        for path in (self.out, self.store):
+            shutil.copytree(path, directory / path.name)
+        return replace(self, out=directory / self.out.name, store=directory / self.store.name)
 
 
 def blob_run(directory: Path, architecture: str = "llama", **recipe: object) -> BlobRun:

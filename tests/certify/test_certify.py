@@ -1,6 +1,5 @@
 """The certificate: it holds where what was trained is what answers, and says so loudly where it is not."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> BlobRun:
 
 @pytest.fixture
 def run(trained: BlobRun, tmp_path: Path) -> BlobRun:
-    """A copy of a run and its store."""
-    for path in (trained.out, trained.store):
-        shutil.copytree(path, tmp_path / path.name)
-    return BlobRun(tmp_path / "out", tmp_path / "store", trained.home)
+    return trained.copy(tmp_path)
 
 
 @pytest.fixture

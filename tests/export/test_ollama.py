@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -32,10 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> BlobRun:
 
 @pytest.fixture
 def run(trained: BlobRun, tmp_path: Path) -> BlobRun:
-    """A copy of a run and its store."""
-    for path in (trained.out, trained.store):
-        shutil.copytree(path, tmp_path / path.name)
-    return BlobRun(tmp_path / "out", tmp_path / "store", trained.home)
+    return trained.copy(tmp_path)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from llmlora.adapter import base_name_of, read_adapter
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.errors import Problem
-from llmlora.api.jobs import job_of, problem_of
+from llmlora.api.jobs import cancel_follow_up, follow_ups, job_of, problem_of
 from llmlora.api.labels import Id, file_name
 from llmlora.errors import JobConflict, NotFound
 from llmlora.export.adapter import export_adapter
@@ -83,7 +83,7 @@ def create_export(here: Here, reader: Reader, job_id: Id) -> ExportBody:
         "adapter": str(here.settings.home.attempt(one.id, one.epoch)),
         "target": str(here.settings.home.exports(one.id) / MERGED),
     }
-    for other in _exports(here, job_id):
+    for other in follow_ups(here, job_id, "export"):
         if other.state not in jobs.FINAL:
             return _body(here, other, reader)
     return _body(here, jobs.submit(here.database, jobs.Request("export", one.name, spec)), reader)
@@ -93,19 +93,13 @@ def create_export(here: Here, reader: Reader, job_id: Id) -> ExportBody:
 def list_exports(here: Here, reader: Reader, job_id: Id) -> list[ExportBody]:
     """The export jobs of a training job, newest first."""
     job_of(here, job_id)
-    return [_body(here, one, reader) for one in _exports(here, job_id)]
+    return [_body(here, one, reader) for one in follow_ups(here, job_id, "export")]
 
 
 @router.post("/exports/{export_id}/cancel")
 def cancel_export(here: Here, reader: Reader, job_id: Id, export_id: Id) -> ExportBody:
     """End an export job."""
-    if job_of(here, export_id, "export").spec["training_job_id"] != job_id:
-        raise NotFound("job", export_id)
-    with here.database.writing() as connection:
-        changed = jobs.want(connection, export_id, "cancel")
-    if changed is None:
-        raise NotFound("job", export_id)
-    return _body(here, changed, reader)
+    return _body(here, cancel_follow_up(here, job_id, "export", export_id), reader)
 
 
 def tuned_gguf(here: Context, one: Job) -> Path:
@@ -145,11 +139,6 @@ def succeeded(here: Context, job_id: str) -> Job:
     if one.state != "succeeded":
         raise JobConflict(one.name, one.state)
     return one
-
-
-def _exports(here: Context, job_id: str) -> list[Job]:
-    with here.database.reading() as connection:
-        return [one for one in jobs.listed(connection, "export") if one.spec["training_job_id"] == job_id]
 
 
 def _body(here: Context, one: Job, reader: Language) -> ExportBody:

@@ -251,6 +251,27 @@ def job_of(here: Context, job_id: str, kind: Kind = "train") -> Job:
     return one
 
 
+def follow_ups(here: Context, job_id: str, kind: Kind) -> list[Job]:
+    """The jobs of this kind that work on what a training job has made, newest first."""
+    with here.database.reading() as connection:
+        return [one for one in jobs.listed(connection, kind) if one.spec["training_job_id"] == job_id]
+
+
+def cancel_follow_up(here: Context, job_id: str, kind: Kind, own_id: str) -> Job:
+    """End one of them.
+
+    Raises:
+        NotFound: it is none of this training job's.
+    """
+    if job_of(here, own_id, kind).spec["training_job_id"] != job_id:
+        raise NotFound("job", own_id)
+    with here.database.writing() as connection:
+        changed = jobs.want(connection, own_id, "cancel")
+    if changed is None:  # deleted meanwhile
+        raise NotFound("job", own_id)
+    return changed
+
+
 def problem_of(error: dict[str, Any] | None, reader: Language) -> Problem | None:
     """A kept error in the reader's language."""
     if error is None:

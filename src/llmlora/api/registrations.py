@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmlora.api.artefacts import base_name_of_job, succeeded
 from llmlora.api.context import Context, Here, Reader
 from llmlora.api.errors import Problem
-from llmlora.api.jobs import job_of, problem_of
+from llmlora.api.jobs import cancel_follow_up, follow_ups, job_of, problem_of
 from llmlora.api.labels import Id, file_name
 from llmlora.certify.certificate import Certificate, Line, Measure, Verdict, last_certificate
 from llmlora.certify.page import page_of, words_of_limit, words_of_measurement
@@ -116,7 +116,7 @@ def create_registration(here: Here, reader: Reader, job_id: Id, request: Registr
     name = name_of(request.name)
     with open_gguf(here.base(base_name_of_job(here, one))):
         pass  # or it is refused, and said now, not by a job
-    for other in _registrations(here, job_id):
+    for other in follow_ups(here, job_id, "register"):
         if other.state not in jobs.FINAL and name.same(name_of(other.spec["name"])):
             return _body(here, other, reader)
     need_free(here.settings.ollama_address, name, force=request.force)
@@ -135,19 +135,13 @@ def create_registration(here: Here, reader: Reader, job_id: Id, request: Registr
 def list_registrations(here: Here, reader: Reader, job_id: Id) -> list[RegistrationBody]:
     """The register jobs of a training job, newest first."""
     job_of(here, job_id)
-    return [_body(here, one, reader) for one in _registrations(here, job_id)]
+    return [_body(here, one, reader) for one in follow_ups(here, job_id, "register")]
 
 
 @router.post("/ollama/{registration_id}/cancel")
 def cancel_registration(here: Here, reader: Reader, job_id: Id, registration_id: Id) -> RegistrationBody:
     """End a register job; what it has half made in Ollama is taken back."""
-    if job_of(here, registration_id, "register").spec["training_job_id"] != job_id:
-        raise NotFound("job", registration_id)
-    with here.database.writing() as connection:
-        changed = jobs.want(connection, registration_id, "cancel")
-    if changed is None:
-        raise NotFound("job", registration_id)
-    return _body(here, changed, reader)
+    return _body(here, cancel_follow_up(here, job_id, "register", registration_id), reader)
 
 
 @router.get("/certificate")
@@ -182,11 +176,6 @@ def _certificate(here: Context, job_id: str) -> Certificate:
     if found is None:
         raise NotFound("certificate", one.name)
     return found
-
-
-def _registrations(here: Context, job_id: str) -> list[Job]:
-    with here.database.reading() as connection:
-        return [one for one in jobs.listed(connection, "register") if one.spec["training_job_id"] == job_id]
 
 
 def _body(here: Context, one: Job, reader: Language) -> RegistrationBody:

@@ -5,11 +5,11 @@ import { DownloadIcon } from "lucide-react";
 import { useState, type FormEvent } from "react";
 import { useTranslations } from "use-intl";
 import { Card, Section } from "@/components/page";
-import { Prose } from "@/components/prose";
 import { ErrorNote, QueryStates } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
 import { Skeleton } from "@/components/ui/skeleton";
+import { OllamaAway } from "@/features/models/ollama-away";
 import { PullRow } from "@/features/models/pull-row";
 import { modelsQuery, pull, pullsQuery } from "@/features/models/queries";
 
@@ -26,15 +26,7 @@ export function Pulls() {
         {({ ollama }) => (
           <Card className="flex flex-col gap-4">
             {ollama.error ? (
-              <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3 text-sm">
-                <div className="min-w-0 flex-1 basis-80">
-                  <p className="font-medium">{ollama.error.message}</p>
-                  <Prose className="text-muted">{ollama.error.hint}</Prose>
-                </div>
-                <Button size="sm" busy={models.isFetching} onClick={() => void models.refetch()}>
-                  {t("again")}
-                </Button>
-              </div>
+              <OllamaAway error={ollama.error} />
             ) : (
               <PullForm version={ollama.version ?? ""} />
             )}

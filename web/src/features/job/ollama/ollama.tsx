@@ -3,9 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslations } from "use-intl";
 import { Card, Section } from "@/components/page";
-import { Prose } from "@/components/prose";
 import { ErrorNote, QueryStates } from "@/components/states";
-import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Commands } from "@/features/job/ollama/commands";
 import { CertificateView } from "@/features/job/ollama/certificate";
@@ -14,6 +12,7 @@ import { Registered } from "@/features/job/ollama/registered";
 import { RegisterForm } from "@/features/job/ollama/register-form";
 import { Registering } from "@/features/job/ollama/registering";
 import { FINAL, type Job } from "@/features/job/queries";
+import { OllamaAway } from "@/features/models/ollama-away";
 import { modelsQuery } from "@/features/models/queries";
 import { Failure } from "@/lib/failure";
 import { useRefresh } from "@/lib/use-topic";
@@ -56,21 +55,14 @@ function Known({ job, all }: { job: Job; all: Registration[] }) {
 
 /** The form where Ollama answers; elsewhere how to mend that, and the commands to do it by hand. */
 function Way({ job, name }: { job: Job; name: string | undefined }) {
-  const t = useTranslations("job.results.ollama");
   const models = useQuery(modelsQuery);
   return (
     <QueryStates query={models} loading={<Skeleton className="h-36 rounded-2xl" />}>
       {({ ollama }) =>
         ollama.error ? (
           <>
-            <Card className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3 text-sm">
-              <div className="min-w-0 flex-1 basis-80">
-                <p className="font-medium">{ollama.error.message}</p>
-                <Prose className="text-muted">{ollama.error.hint}</Prose>
-              </div>
-              <Button size="sm" busy={models.isFetching} onClick={() => void models.refetch()}>
-                {t("again")}
-              </Button>
+            <Card>
+              <OllamaAway error={ollama.error} />
             </Card>
             <Commands job={job} />
           </>
