@@ -99,12 +99,14 @@ def kill_often(database: Database, settings: Settings, directory: Path, kills: i
 def test_rel_01_a_job_killed_at_random_ends_in_the_same_bytes(
     database: Database, settings: Settings, tmp_path: Path, whole: bytes
 ):
-    killed = kill_often(database, settings, tmp_path / "x", kills=5)
+    landed = 0
+    while landed < 5:  # a job may be done before all of its kills: then the next one takes the rest
+        killed = kill_often(database, settings, tmp_path / "x", kills=5 - landed)
+        landed += killed.epoch - 1
 
-    assert killed.state == "succeeded"
-    assert killed.epoch > 3, "most of the kills came before the end"
-    assert adapter(settings, killed) == whole
-    assert told(database, killed, "step") == list(range(1, STEPS + 1))
+        assert killed.state == "succeeded"
+        assert adapter(settings, killed) == whole
+        assert told(database, killed, "step") == list(range(1, STEPS + 1))
 
 
 @pytest.mark.slow
