@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmlora.kernels.attention import QUERIES, Form, attend
+from llmlora.kernels.attention import Form, attend
+from llmlora.kernels.attention_loops import QUERIES
 
 HEADS, KEY_HEADS, WIDTH = 6, 2, 16
 SHORT, LONG = (0, 5, 6, 18, 29), (0, 3, 3 + 2 * QUERIES + 7, 5 + 2 * QUERIES + 7)
@@ -89,11 +90,3 @@ def test_threads_change_no_bit():
         torch.set_num_threads(before)
 
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
-
-
-def test_the_setting_of_products_is_left_as_it_was():
-    before = torch.backends.mkldnn.matmul.fp32_precision
-
-    results(lambda *parts: attend(*parts, SHORT, Form(0.3)), inputs(SHORT[-1], torch.bfloat16))
-
-    assert torch.backends.mkldnn.matmul.fp32_precision == before

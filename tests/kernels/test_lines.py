@@ -6,10 +6,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmlora.kernels.compiled import compiled
 from llmlora.kernels.cross_entropy import cross_entropy_, cross_entropy_by_reference_
 from llmlora.kernels.lines import exp, read, write
 from llmlora.kernels.norm import rms_norm, rms_norm_by_reference
 from llmlora.kernels.threads import as_array
+from llmlora.kernels.vectors import LANES, load, store
+
+
+@compiled
+def _exp(x):
+    for j in range(0, x.size, LANES):
+        store(exp(load(x, j)), x, j)
+
+
+def exponentials(x: np.ndarray) -> np.ndarray:
+    filled = np.zeros(48, np.float32)
+    filled[: len(x)] = x
+    _exp(filled)
+    return filled[: len(x)]
+
 
 DTYPES = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
 
@@ -20,7 +36,7 @@ def test_the_exponential_is_exact_to_21_bits(values: list[float]):
     x = np.array(values, np.float32)
     exact = np.exp(x.astype(np.float64))
 
-    exp(x, np.empty(len(x), np.int32))
+    x = exponentials(x)
 
     assert np.abs(x / exact - 1).max() < 2**-21
 
@@ -28,7 +44,7 @@ def test_the_exponential_is_exact_to_21_bits(values: list[float]):
 def test_what_is_too_small_for_a_float_is_as_good_as_nothing_and_a_nan_is_seen():
     x = np.array([-88, -1e30, -np.inf, np.nan], np.float32)
 
-    exp(x, np.empty(len(x), np.int32))
+    x = exponentials(x)
 
     assert (x[:3] < 2e-38).all()
     assert np.isnan(x[3])

@@ -70,7 +70,8 @@ class Architecture:
     rope_factors: str | None = None  # the tensor of divisors, one a frequency
     yarn_keys: bool = False  # the file may say where YaRN begins and ends; for all others llama.cpp knows it
     temperature: bool = False  # scores may grow beyond the original context
-    rope_layout: Literal["halves", "pairs"] = "halves"  # how Transformers' code expects cos and sin
+    # how Transformers' code turns a head, and so expects cos and sin; some makes those of pairs itself
+    rope_layout: Literal["halves", "pairs", "pairs, given halves"] = "halves"
     only_if: Mapping[str, Any] = field(default_factory=dict)  # keys by which llama.cpp would compute something else
     scores_by_hidden: int = 0  # with so many layers, scores are scaled by hidden / heads instead of a head's width
     template: str | None = (
@@ -297,6 +298,7 @@ _ROWS = (
             ("blk.{}.post_ffw_norm", "model.layers.{}.post_mlp_layernorm"),
         ),
         partial_rotary=True,
+        rope_layout="pairs, given halves",
         only_if={"rope.dimension_sections": None, "nextn_predict_layers": 0},
     ),
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmlora.kernels.compiled import compiled_in_lanes
-from llmlora.kernels.lines import ONE, normalise, read, softly_cap, write
+from llmlora.kernels.lines import NOTHING, ONE, normalise, read, softly_cap, whole_vectors, write
 from llmlora.kernels.threads import as_array, spread
 
 NUMBERS_PER_THREAD = 65_536
@@ -44,22 +44,24 @@ def cross_entropy_by_reference_(logits: Tensor, labels: Tensor, multiplier: floa
 
 
 @compiled_in_lanes
-def _rows(logits, labels, how, losses):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    line, slope = np.empty(logits.shape[1], np.float32), np.empty(logits.shape[1], np.float32)
-    bits = np.empty(logits.shape[1], np.int32)
+def _rows(logits, labels, how, losses):
+    count = logits.shape[1]
+    end = whole_vectors(count)
+    line, slope = np.empty(end, np.float32), np.empty(end, np.float32)
     multiplier, cap = how
     for i in range(len(logits)):
         read(logits[i], line)
-        for j in range(line.size):
+        for j in range(count):
             line[j] *= multiplier
         if cap > 0:
-            softly_cap(line, cap, slope, bits)
+            softly_cap(line, 0, end, cap, slope)
+        line[count:] = NOTHING
         wanted = np.float64(line[labels[i]])
-        losses[i] = normalise(line, bits) - wanted
+        losses[i] = normalise(line, 0, end) - wanted
         line[labels[i]] -= ONE
-        for j in range(line.size):
+        for j in range(count):
             line[j] *= multiplier
         if cap > 0:
-            for j in range(line.size):
+            for j in range(count):
                 line[j] *= slope[j]
         write(line, logits[i])

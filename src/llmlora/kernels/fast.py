@@ -21,14 +21,14 @@ IQ4_VALUES, FP4_VALUES = np.array(IQ4, np.float32), np.array(FP4, np.float32)
 
 
 @compiled
-def rows_float32(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def rows_float32(kind, blocks, index, half, out):
     """blocks uint8 [stored rows, row_bytes], index int64 [n], half float32 [65536] → out float32 [n, columns]."""
     for i in range(index.size):
         _row(kind, blocks[index[i]], half, out[i])
 
 
 @compiled
-def rows_bfloat16(kind, blocks, index, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def rows_bfloat16(kind, blocks, index, half, out):
     """As `rows_float32`, each weight rounded once; out uint16 [n, columns] holds the bits of bfloat16."""
     line = np.empty(out.shape[1], np.float32)
     for i in range(index.size):
@@ -37,7 +37,7 @@ def rows_bfloat16(kind, blocks, index, half, out):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _row(kind, row, half, line):
     if kind == F32:
         line[:] = row.view(np.float32)
     elif kind == F16:
@@ -50,7 +50,7 @@ def _row(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001
 
 
 @compiled
-def _small_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _small_blocks(kind, row, half, line):
     if kind == Q4_0:
         _q4_0(row, half, line)
     elif kind == Q4_1:
@@ -68,7 +68,7 @@ def _small_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noq
 
 
 @compiled
-def _large_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _large_blocks(kind, row, half, line):
     if kind == Q2_K:
         _q2_k(row, half, line)
     elif kind == Q3_K:
@@ -84,12 +84,12 @@ def _large_blocks(kind, row, half, line):  # type: ignore[no-untyped-def]  # noq
 
 
 @compiled
-def _half(row, at, half):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _half(row, at, half):
     return half[np.int64(row[at]) | np.int64(row[at + 1]) << 8]
 
 
 @compiled
-def _f16(row, line, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _f16(row, line, bits):
     """Exponent and fraction move into their places in float32; a product with 2**112 corrects the bias of the exponent,
     subnormal numbers included. What comes out at 2**16 or above was infinite or not a number."""
     for j in range(row.size):
@@ -103,13 +103,13 @@ def _f16(row, line, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
 
 
 @compiled
-def _bf16(row, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _bf16(row, bits):
     for j in range(row.size):
         bits[j] = np.uint32(row[j]) << np.uint32(16)
 
 
 @compiled
-def _q4_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q4_0(row, half, line):
     for block in range(line.size // 32):
         at, to = block * 18, block * 32
         d, q, w = _half(row, at, half), row[at + 2 : at + 18], line[to : to + 32]
@@ -119,7 +119,7 @@ def _q4_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q4_1(row, half, line):
     for block in range(line.size // 32):
         at, to = block * 20, block * 32
         d, m = _half(row, at, half), _half(row, at + 2, half)
@@ -130,7 +130,7 @@ def _q4_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _word(row, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _word(row, at):
     bits = np.uint32(0)
     for j in range(4):
         bits |= np.uint32(row[at + j]) << np.uint32(8 * j)
@@ -138,7 +138,7 @@ def _word(row, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @compiled
-def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q5_0(row, half, line):
     for block in range(line.size // 32):
         at, to = block * 22, block * 32
         d, high = _half(row, at, half), _word(row, at + 2)
@@ -150,7 +150,7 @@ def _q5_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q5_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q5_1(row, half, line):
     for block in range(line.size // 32):
         at, to = block * 24, block * 32
         d, m, high = _half(row, at, half), _half(row, at + 2, half), _word(row, at + 4)
@@ -162,7 +162,7 @@ def _q5_1(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q8_0(row, half, line):
     signed = row.view(np.int8)
     for block in range(line.size // 32):
         at, to = block * 34, block * 32
@@ -172,7 +172,7 @@ def _q8_0(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q2_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q2_k(row, half, line):
     """Half a block is four runs of 32 weights that share 32 bytes of `q`, two bits each; a scale is for 16."""
     for block in range(line.size // 256):
         d, m = _half(row, block * 84 + 80, half), _half(row, block * 84 + 82, half)
@@ -193,14 +193,14 @@ def _q2_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q3_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q3_scale(scales, group):
     """The 6-bit scale of one of the 16 groups, minus 32."""
     low, high = np.int32(scales[group % 8]), np.int32(scales[8 + group % 4])
     return np.float32((low >> 4 * (group // 8) & 15 | (high >> 2 * (group // 4) & 3) << 4) - 32)
 
 
 @compiled
-def _q3_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q3_k(row, half, line):
     """As `_q2_k`, each weight with a third bit from `high`, of which one byte serves all eight runs."""
     for block in range(line.size // 256):
         d, scales = _half(row, block * 110 + 108, half), row[block * 110 + 96 : block * 110 + 108]
@@ -221,7 +221,7 @@ def _q3_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _k_scale(scales, group):
     """The 6-bit scale and minimum of one of the 8 groups."""
     if group < 4:
         return np.int32(scales[group] & 63), np.int32(scales[group + 4] & 63)
@@ -233,7 +233,7 @@ def _k_scale(scales, group):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @compiled
-def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q4_k(row, half, line):
     for block in range(line.size // 256):
         at, to = block * 144, block * 256
         d, m, scales = _half(row, at, half), _half(row, at + 2, half), row[at + 4 : at + 16]
@@ -248,7 +248,7 @@ def _q4_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q5_k(row, half, line):
     for block in range(line.size // 256):
         at, to = block * 176, block * 256
         d, m, scales = _half(row, at, half), _half(row, at + 2, half), row[at + 4 : at + 16]
@@ -265,7 +265,7 @@ def _q5_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _q6_k(row, half, line):
     """Half a block is four runs of 32 weights that share the bytes of `high`, two bits each; a scale is for 16."""
     signed = row.view(np.int8)
     for block in range(line.size // 256):
@@ -284,7 +284,7 @@ def _q6_k(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def _steps(d, values, q, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _steps(d, values, q, w):
     """16 bytes of codes into a table of 16 values → 32 weights."""
     for j in range(q.size):
         w[j] = d * values[q[j] & 15]
@@ -292,14 +292,14 @@ def _steps(d, values, q, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @compiled
-def _iq4_nl(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _iq4_nl(row, half, line):
     for block in range(line.size // 32):
         at, to = block * 18, block * 32
         _steps(_half(row, at, half), IQ4_VALUES, row[at + 2 : at + 18], line[to : to + 32])
 
 
 @compiled
-def _iq4_xs(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _iq4_xs(row, half, line):
     for block in range(line.size // 256):
         d, start = _half(row, block * 136, half), block * 136
         for group in range(8):
@@ -310,7 +310,7 @@ def _iq4_xs(row, half, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 
 @compiled
-def _mxfp4(row, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _mxfp4(row, line):
     """The scale is a bare exponent; an element of `line` serves to turn its bits into a number."""
     bits = line.view(np.uint32)
     for block in range(line.size // 32):

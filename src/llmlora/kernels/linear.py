@@ -42,7 +42,7 @@ def packed_linear(x: Tensor, weight: PackedMatrix, bias: Tensor | None = None, t
     `tile_rows` rows of the weight are dequantised at a time; None: as many as fit into a tile.
     Differentiable with respect to x alone; weight and bias are frozen.
     """
-    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight, tile_rows)  # type: ignore[no-untyped-call]
+    y: Tensor = _PackedLinear.apply(x.reshape(-1, x.shape[-1]), weight, tile_rows)
     y = y if bias is None else y + bias
     return y.reshape(*x.shape[:-1], weight.shape[0])
 
@@ -63,7 +63,7 @@ def packed_lora_linear(
     products are added where the wide ones lie; only x and x Aᵀ are kept.
     """
     flat = x.reshape(-1, x.shape[-1])
-    y: Tensor = _PackedLoraLinear.apply(flat, weight, bias, a, b, scaling)  # type: ignore[no-untyped-call]
+    y: Tensor = _PackedLoraLinear.apply(flat, weight, bias, a, b, scaling)
     return y.reshape(*x.shape[:-1], weight.shape[0])
 
 
@@ -167,5 +167,5 @@ def _tile_by_reference(weight: PackedMatrix, start: int, stop: int, like: Tensor
 
 
 @cache
-def _scratch(thread: int, size: int, dtype: torch.dtype) -> Tensor:  # noqa: ARG001 - a scratch of its own a thread
+def _scratch(thread: int, size: int, dtype: torch.dtype) -> Tensor:
     return torch.empty(size, dtype=dtype)

@@ -6,93 +6,101 @@ once, to nearest even as torch rounds, when it is written.
 
 import numpy as np
 
-from llmlora.kernels.compiled import compiled, compiled_in_lanes
+from llmlora.kernels.compiled import compiled
+from llmlora.kernels.vectors import (
+    LANES,
+    larger,
+    largest,
+    load,
+    load_one,
+    same,
+    signed_as,
+    store,
+    store_one,
+    total,
+    two_to,
+)
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = np.float32(1.442695041), np.float32(0.693145752), np.float32(1.428606765e-6)
 LEAST = np.float32(-87.0)  # below, eˣ is no normal float32
 ROUND = np.float32(12582912.0)  # 1.5 · 2²³: added and taken away again, it leaves a whole number
+ZERO, NOTHING = np.float32(0), np.float32(-np.inf)
 ONE, HALF, THIRD, FOURTH, FIFTH, SIXTH = (np.float32(1 / n) for n in (1, 2, 6, 24, 120, 720))
 
 
 @compiled
-def read(numbers, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """numbers float32 or bfloat16 (as uint16) [n] → line float32 [n]."""
-    if numbers.itemsize == 2:
-        bits = line.view(np.uint32)
-        for j in range(numbers.size):
-            bits[j] = np.uint32(numbers[j]) << np.uint32(16)
-    else:
-        for j in range(numbers.size):
-            line[j] = numbers[j]
+def read(numbers, line):
+    """numbers float32 or bfloat16 (as uint16) [n] → line float32 [≥ n]."""
+    move(numbers, 0, line, 0, numbers.size)
 
 
 @compiled
-def write(line, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """line float32 [n] → out float32 or bfloat16 (as uint16) [n]."""
-    if out.itemsize == 2:
-        bits = line.view(np.uint32)
-        for j in range(out.size):
-            value = bits[j]
-            rounded = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-            nan = (value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-            out[j] = np.uint16(0x7FC0) if nan else np.uint16(rounded)
-    else:
-        for j in range(out.size):
-            out[j] = line[j]
+def write(line, out):
+    """line float32 [≥ n] → out float32 or bfloat16 (as uint16) [n]."""
+    move(line, 0, out, 0, out.size)
 
 
-@compiled  # taking sums in parts, LLVM would at once take away again what is added to round
-def exp(x, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """x float32 [n], at most 0, becomes its exponential; `bits` int32 [≥ n] is scratch.
+@compiled
+def move(numbers, at, out, to, count):
+    """`count` numbers from place `at` of a flat array to place `to` of another, each float32 or bfloat16."""
+    whole = count - count % LANES
+    for j in range(0, whole, LANES):
+        store(load(numbers, at + j), out, to + j)
+    for j in range(whole, count):
+        store_one(load_one(numbers, at + j), out, to + j)
 
-    A polynomial, since LLVM makes vectors of one and not of a call to the C library: x = n ln 2 + r, |r| ≤ ln 2 / 2, eʳ
-    by its series up to r⁶ / 720 (relative error below 2⁻²¹), and 2ⁿ by writing n into an exponent. Below -87, it is the
-    exponential of that.
+
+@compiled
+def exp(v):
+    """The exponentials of a vector of numbers, at most 88.
+
+    v = n ln 2 + r, |r| ≤ ln 2 / 2; eʳ by its series up to r⁶ / 720 (relative error below 2⁻²¹), times 2ⁿ. Below -87, it
+    is the exponential of that.
     """
-    for j in range(x.size):
-        t = max(x[j], LEAST)
-        n = (t * LOG2_E + ROUND) - ROUND
-        r = (t - n * LN_2_HIGH) - n * LN_2_LOW
-        p = SIXTH * r + FIFTH
-        p = p * r + FOURTH
-        p = p * r + THIRD
-        p = p * r + HALF
-        p = p * r + ONE
-        x[j] = p * r + ONE
-        bits[j] = (np.int32(n) + np.int32(127)) << np.int32(23)
-    power = bits.view(np.float32)
-    for j in range(x.size):
-        x[j] *= power[j]
+    t = larger(v, same(LEAST))
+    n = (t * same(LOG2_E) + same(ROUND)) - same(ROUND)
+    r = (t - n * same(LN_2_HIGH)) - n * same(LN_2_LOW)
+    p = same(SIXTH) * r + same(FIFTH)
+    p = p * r + same(FOURTH)
+    p = p * r + same(THIRD)
+    p = p * r + same(HALF)
+    p = p * r + same(ONE)
+    return (p * r + same(ONE)) * two_to(n)
 
 
 @compiled
-def softly_cap(x, cap, slope, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """x float32 [n] becomes cap · tanh(x / cap), of which `slope` [≥ n] gets the derivative; `bits` int32 is scratch.
+def softly_cap(x, begin, end, cap, slope):
+    """Numbers of x become cap · tanh(x / cap), and those of `slope` its derivative; whole vectors from begin to end.
 
     tanh y = (1 − e⁻²ʸ) / (1 + e⁻²ʸ) for y ≥ 0.
     """
-    for j in range(x.size):
-        slope[j] = -2 * abs(x[j]) / cap
-    exp(slope[: x.size], bits)
-    for j in range(x.size):
-        tanh = (ONE - slope[j]) / (ONE + slope[j])
-        x[j] = cap * tanh if x[j] > 0 else -cap * tanh
-        slope[j] = ONE - tanh * tanh
+    one, least = same(ONE), same(np.float32(-2) / cap)
+    for j in range(begin, end, LANES):
+        v = load(x, j)
+        power = exp(larger(v, same(ZERO) - v) * least)
+        tanh = (one - power) / (one + power)
+        store(signed_as(same(cap) * tanh, v), x, j)
+        store(one - tanh * tanh, slope, j)
 
 
-@compiled_in_lanes
-def normalise(x, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """x float32 [n] becomes softmax(x); returns ln Σ eˣ. `bits` int32 [≥ n] is scratch."""
-    most = x[0]
-    for j in range(x.size):
-        most = max(most, x[j])
-    for j in range(x.size):
-        x[j] -= most
-    exp(x, bits)
-    total = np.float32(0)
-    for j in range(x.size):
-        total += x[j]
-    share = ONE / total
-    for j in range(x.size):
-        x[j] *= share
-    return np.log(np.float64(total)) + np.float64(most)
+@compiled
+def normalise(x, begin, end):
+    """Numbers of x become their softmax; whole vectors from begin to end. Returns ln Σ eˣ."""
+    v = load(x, begin)
+    for j in range(begin, end, LANES):
+        v = larger(v, load(x, j))
+    most, sums = largest(v), same(ZERO)
+    for j in range(begin, end, LANES):
+        power = exp(load(x, j) - same(most))
+        store(power, x, j)
+        sums = sums + power
+    share = same(ONE / total(sums))
+    for j in range(begin, end, LANES):
+        store(load(x, j) * share, x, j)
+    return np.log(np.float64(total(sums))) + np.float64(most)
+
+
+@compiled
+def whole_vectors(count):
+    """The next multiple of what a vector holds."""
+    return -(-count // LANES) * LANES

@@ -24,7 +24,7 @@ def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x [..., n] float32 or bfloat16, weight float32 [n] → [..., n] in x's dtype."""
     if x.device.type != "cpu":
         return rms_norm_by_reference(x, weight, epsilon)
-    y: Tensor = _Norm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+    y: Tensor = _Norm.apply(x, weight, epsilon)
     return y
 
 
@@ -58,7 +58,7 @@ class _Norm(torch.autograd.Function):
 
 
 @compiled_in_lanes
-def _forward(x, weight, epsilon, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _forward(x, weight, epsilon, y):
     line = np.empty(weight.size, np.float32)
     for i in range(len(x)):
         read(x[i], line)
@@ -69,7 +69,7 @@ def _forward(x, weight, epsilon, y):  # type: ignore[no-untyped-def]  # noqa: AN
 
 
 @compiled_in_lanes
-def _backward(x, weight, epsilon, dy, dx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _backward(x, weight, epsilon, dy, dx):
     line, slope = np.empty(weight.size, np.float32), np.empty(weight.size, np.float32)
     for i in range(len(x)):
         read(x[i], line)
@@ -85,7 +85,7 @@ def _backward(x, weight, epsilon, dy, dx):  # type: ignore[no-untyped-def]  # no
 
 
 @compiled_in_lanes
-def _share(line, epsilon):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _share(line, epsilon):
     """1 / √(mean x² + ε)."""
     total = np.float32(0)
     for j in range(line.size):

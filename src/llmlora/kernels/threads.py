@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def spread(loop: Callable[[int, int], object], count: int, least: int) -> None:
-    """Call `loop(begin, end)` for parts of `count`, one a thread, none smaller than `least`.
+    """Call `loop(begin, end)` for parts of `count`, none smaller than `least`: one a thread, the first in the caller's.
 
     Handing a part to a thread takes 20 to 50 µs; `least` is what takes longer than that.
     """
@@ -20,7 +20,10 @@ def spread(loop: Callable[[int, int], object], count: int, least: int) -> None:
         loop(0, count)
         return
     cuts = [count * part // threads for part in range(threads + 1)]
-    list(_pool(threads).map(lambda part: loop(cuts[part], cuts[part + 1]), range(threads)))
+    others = [_pool(threads - 1).submit(loop, cuts[part], cuts[part + 1]) for part in range(1, threads)]
+    loop(cuts[0], cuts[1])
+    for other in others:
+        other.result()
 
 
 @cache
@@ -31,3 +34,9 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
     """The memory of a contiguous float32 or bfloat16 tensor as compiled loops take it, bfloat16 as uint16."""
     return (tensor.detach().view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor.detach()).numpy()
+
+
+def flat(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """As `as_array`, from its first number to its last, in the order they lie in memory; it may have gaps."""
+    span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return as_array(tensor.as_strided((span,), (1,)))

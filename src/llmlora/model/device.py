@@ -1,6 +1,8 @@
 """What this machine can do, measured: which number format is fast, how many threads, how much memory."""
 
+import ctypes
 import os
+import sys
 import time
 from typing import Literal
 
@@ -13,6 +15,7 @@ Dtype = Literal["float32", "bfloat16"]
 DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PROBE_SHAPE = (512, 1024, 1024)
 PROBE_SECONDS = 0.05
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # mallopt(3)
 
 
 def probe_machine() -> Machine:
@@ -29,6 +32,17 @@ def probe_machine() -> Machine:
         float32_flops=speeds["float32"],
         bfloat16_flops=speeds["bfloat16"],
     )
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of freed tensors for the next ones, instead of giving it back at once.
+
+    A step allocates the same tensors as the step before, and fresh pages cost a virtual machine more than the numbers
+    written into them. Only glibc does otherwise by itself.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(MMAP_THRESHOLD, 2**30)
+        library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
 def usable_cores() -> int:

@@ -22,7 +22,7 @@ from llmlora.model.config import config_of, model_class
 from llmlora.model.form import Form, read_form
 from llmlora.model.head import Head
 from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedNorm
-from llmlora.model.rotary import Rotary
+from llmlora.model.rotary import put_rotary
 
 
 def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
@@ -49,7 +49,7 @@ def load_model(file: GgufFile, dtype: torch.dtype) -> PreTrainedModel:
         for tensor, module in architecture.norms:
             _put_norm(model, module.format(layer), reader, tensor.format(layer), form)
     _put_norm(model, "model.norm", reader, OUTPUT_NORM.removesuffix(".weight"), form)
-    model.model.rotary_emb = _rotary(form, reader)
+    put_rotary(model, form, _divisors(form, reader))
     model.train(False)
     return model
 
@@ -119,9 +119,9 @@ def _put_norm(model: PreTrainedModel, path: str, reader: _Reader, tensor: str, f
         planned.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
 
 
-def _rotary(form: Form, reader: _Reader) -> Rotary:
+def _divisors(form: Form, reader: _Reader) -> Tensor | None:
     name = form.architecture.rope_factors
-    return Rotary(form, reader.vector(name, form.rotated // 2) if name in reader.file.tensors else None)
+    return reader.vector(name, form.rotated // 2) if name in reader.file.tensors else None
 
 
 def _row_order(linear: Linear, config: PreTrainedConfig) -> np.ndarray | None:

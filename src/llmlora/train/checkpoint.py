@@ -58,7 +58,7 @@ class Checkpoints:
         Raises:
             DiskFull: earlier checkpoints are intact.
         """
-        nbytes = 3 * sum(weight.numel() * weight.element_size() for weight in optimiser.parameters.values())
+        nbytes = 3 * optimiser.nbytes
         target = self.directory / f"{PREFIX}{progress.step}"
 
         def write(staging: Path) -> None:

@@ -25,7 +25,7 @@ from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
-from llmlora.model.device import DTYPES, probe_machine
+from llmlora.model.device import DTYPES, keep_freed_memory, probe_machine
 from llmlora.model.load import unpack
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
@@ -191,6 +191,7 @@ def prepare(
         _need_same(made, frozen)
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
+    keep_freed_memory()
     model = made.opened.load(DTYPES[frozen.plan.dtype])
     if frozen.plan.unpacked:
         unpack(model, DTYPES[frozen.plan.dtype])
