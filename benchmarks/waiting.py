@@ -1,4 +1,7 @@
-"""What waiting threads cost: seconds a training step, OpenMP spinning or passive, alone and beside a second run.
+"""What waiting threads cost: seconds a training step, by how OpenMP's threads wait, alone and beside a second run.
+
+Spinning is what OpenMP does by itself, sleeping is `OMP_WAIT_POLICY=PASSIVE`, and brief is ours: spinning for as long as
+waking would take, then sleeping.
 
 `python benchmarks/waiting.py` trains the first steps of SmolLM2 in child processes, twice at a time for "beside".
 """
@@ -10,11 +13,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+WAYS = {
+    "spinning": {"OMP_WAIT_POLICY": "ACTIVE", "GOMP_SPINCOUNT": "infinite"},
+    "sleeping": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"},
+    "brief": {},
+}
 ROWS = Path(__file__).parent.parent / "src/llmlora/demo/rows.jsonl"
-STEPS = 5
+STEPS = 8
 
 
-def run(policy: str, out: Path) -> subprocess.Popen[bytes]:
+def run(way: str, out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "llmlora", "train", "--model", "sample:smollm2-135m", "--data", str(ROWS)]
     command += [
         "--out",
@@ -28,8 +36,9 @@ def run(policy: str, out: Path) -> subprocess.Popen[bytes]:
         "--save-every",
         "99",
     ]
-    environment = {**os.environ, "OMP_WAIT_POLICY": policy}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, env={**os.environ, **WAYS[way]}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def seconds_per_step(out: Path) -> float:
@@ -41,18 +50,18 @@ def seconds_per_step(out: Path) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         table: dict[tuple[str, int], float] = {}
-        for policy in ("ACTIVE", "PASSIVE"):
+        for way in WAYS:
             for together in (1, 2):
-                outs = [Path(directory) / f"{policy}{together}{number}" for number in range(together)]
-                for child in [run(policy, out) for out in outs]:
+                outs = [Path(directory) / f"{way}{together}{number}" for number in range(together)]
+                for child in [run(way, out) for out in outs]:
                     child.wait()
-                table[policy, together] = max(map(seconds_per_step, outs))
+                table[way, together] = max(map(seconds_per_step, outs))
     print("seconds a step      alone   beside a second run")
-    for policy in ("ACTIVE", "PASSIVE"):
-        print(f"{policy:<16} {table[policy, 1]:8.2f} {table[policy, 2]:8.2f}")
-    print(
-        f"ratio            {table['ACTIVE', 1] / table['PASSIVE', 1]:8.2f} {table['ACTIVE', 2] / table['PASSIVE', 2]:8.2f}"
-    )
+    for way in WAYS:
+        print(f"{way:<16} {table[way, 1]:8.2f} {table[way, 2]:8.2f}")
+    for way in ("spinning", "sleeping"):
+        ratios = (table[way, together] / table["brief", together] for together in (1, 2))
+        print(f"{way:<8} / brief {next(ratios):8.2f} {next(ratios):8.2f}")
 
 
 if __name__ == "__main__":

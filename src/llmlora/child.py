@@ -13,6 +13,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
+from llmlora.openmp import BRIEF
+
 STDERR_TAIL = 4096
 
 
@@ -21,13 +23,14 @@ class ChildDiedError(Exception):
 
 
 class JsonChild:
-    """`python -I -m MODULE`, spoken to in lines of JSON. It sees no more of our environment than it is given."""
+    """`python -I -m MODULE`, spoken to in lines of JSON. It sees nothing of our environment but what it is given."""
 
     def __init__(self, module: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._lines: queue.Queue[bytes] = queue.Queue()
         begun: Future[subprocess.Popen[bytes]] = Future()
-        self._listener = threading.Thread(target=self._live, args=(module, dict(environment), begun), daemon=True)
+        given = (module, {**BRIEF, **environment}, begun)
+        self._listener = threading.Thread(target=self._live, args=given, daemon=True)
         self._listener.start()
         self._process = begun.result()
 

@@ -4,12 +4,8 @@ It is spoken to as `serving` describes, but for probabilities. The adapter is ad
 y + scaling · B(A x), with A and B in the number format the model computes in, each row then rescaled where it is DoRA.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-# Threads that spin while they wait make a busy machine a hundred times slower (docs/decisions/0005).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch import Tensor, nn

@@ -11,10 +11,6 @@ import secrets
 import time
 from typing import Any
 
-# Our environment is empty, and threads that spin while they wait make a busy machine a hundred times slower
-# (docs/decisions/0005). OpenMP reads this when llama.cpp is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import xllamacpp as llama
 
 from llmlora.chat.serving import Cancelled, Params, Refused, Reply, serve

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from llmlora import __version__
 from llmlora.failure import LlmloraError
+from llmlora.openmp import wait_briefly
 from llmlora.settings import read_language
 from llmlora.text.catalogue import say
 
@@ -50,9 +50,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    # Threads of torch that wait by spinning make a run ten times slower as soon as anything else wants a core
-    # (docs/decisions/0005); OpenMP reads this when torch is loaded, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     llmlora.help = say(read_language(), "commands.llmlora")
     try:
         result: Any = llmlora.main(arguments, prog_name="llmlora", standalone_mode=False)

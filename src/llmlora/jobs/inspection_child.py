@@ -29,7 +29,6 @@ PROBLEMS_KEPT = 100  # of each code; the counts are those of all
 def main() -> None:
     """Answer until standard input ends."""
     die_with_parent()
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # docs/decisions/0005
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     setup = json.loads(sys.stdin.readline())

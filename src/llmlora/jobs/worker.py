@@ -21,6 +21,7 @@ from typing import Any
 
 from llmlora.child import die_with_parent
 from llmlora.failure import LlmloraError
+from llmlora.openmp import wait_briefly
 from llmlora.paths import Home, Run
 
 NICENESS = 10  # the interface stays quick while all cores train
@@ -42,7 +43,7 @@ def main() -> None:
     """Do the job of the first line of standard input."""
     die_with_parent()
     faulthandler.enable()  # a stalled process is ended by SIGABRT, and its stacks are in the log
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # docs/decisions/0005
+    wait_briefly()
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     asked = threading.Event()
