@@ -55,7 +55,7 @@ def test_a_function_that_cannot_be_cached_is_compiled_all_the_same():
 
 
 def test_functions_are_cached_beside_their_file_or_for_the_user():
-    assert fast.rows_float32._cache.cache_path
+    assert fast.FORMATS["Q4_K"]._cache.cache_path
 
 
 @pytest.mark.slow

@@ -27,15 +27,20 @@ def read(numbers, line):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @compiled
+def rounded(number):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """A float32 → the bits of the bfloat16 nearest to it."""
+    bits = np.float32(number).view(np.uint32)
+    if bits & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+        return np.uint16(0x7FC0)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+@compiled
 def write(line, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """line float32 [n] → out float32 or bfloat16 (as uint16) [n]."""
     if out.itemsize == 2:
-        bits = line.view(np.uint32)
         for j in range(out.size):
-            value = bits[j]
-            rounded = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-            nan = (value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-            out[j] = np.uint16(0x7FC0) if nan else np.uint16(rounded)
+            out[j] = rounded(line[j])
     else:
         for j in range(out.size):
             out[j] = line[j]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,23 @@ from torch import Tensor
 def spread(loop: Callable[[int, int], object], count: int, least: int) -> None:
     """Call `loop(begin, end)` for parts of `count`, one a thread, none smaller than `least`.
 
-    Handing a part to a thread takes 20 to 50 µs; `least` is what takes longer than that.
+    The first part is done by the thread that calls. Handing a part to another takes 20 to 50 µs; `least` is what takes
+    longer than that.
     """
     threads = min(torch.get_num_threads(), max(1, count // least))
     if threads == 1:
         loop(0, count)
         return
     cuts = [count * part // threads for part in range(threads + 1)]
-    list(_pool(threads).map(lambda part: loop(cuts[part], cuts[part + 1]), range(threads)))
+    others = [_pool(threads).submit(loop, *cut) for cut in pairwise(cuts[1:])]
+    loop(cuts[0], cuts[1])
+    for other in others:
+        other.result()
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="kernels")
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="kernels")
 
 
 def as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
