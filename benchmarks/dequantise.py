@@ -1,11 +1,13 @@
 """How fast blocks become numbers: llmlora's kernels and gguf-py's, in the same run, for every type.
 
-    python benchmarks/dequantise.py
+    python benchmarks/dequantise.py [TYPE ...]
 
-The matrix is one tile of `packed_linear`; the best of several passes counts, after one that compiles and warms up.
-gguf-py is NumPy on one core and knows float32 alone.
+The matrix is small enough for its numbers to stay in a second-level cache, as a part of a tile of `packed_linear` does; the best of
+several passes counts, after one that compiles and warms up. gguf-py is NumPy on one core and knows float32 alone. A last column has
+all cores write a whole tile, 8 MB of bfloat16.
 """
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -19,58 +21,50 @@ from llmlora.kernels.linear import TILE_WEIGHTS
 from llmlora.kernels.types import SUPPORTED
 
 COLUMNS = 2048
-ROWS = TILE_WEIGHTS // COLUMNS
+ROWS = 128  # 0.5 MB of bfloat16
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     cores = torch.get_num_threads()
-    print(f"G elements/s, {ROWS} x {COLUMNS} weights; ratio: ours on one core to gguf-py, both float32")
-    print(f"{'':7}{'one core':>20}{f'{cores} cores':>20}{'gguf-py':>10}")
-    print(f"{'type':7}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'bfloat16':>10}{'float32':>10}{'ratio':>8}")
-    for name in SUPPORTED:
-        blocks = _blocks(name)
-        ours = [
-            _ours(PackedMatrix(blocks, BY_NAME[name]), dtype, threads)
-            for threads in (1, cores)
-            for dtype in (torch.float32, torch.bfloat16)
-        ]
-        line = f"{name:7}" + "".join(f"{speed:10.2f}" for speed in ours)
-        if name != "F32":  # of which gguf-py returns a view
-            theirs = _theirs(blocks, name)
-            line += f"{theirs:10.2f}{ours[0] / theirs:8.1f}"
-        print(line)
+    print(f"G elements/s, {ROWS} x {COLUMNS} weights; ratio: ours to gguf-py, both float32 on one core")
+    print(f"{'type':7}{'bfloat16':>10}{'float32':>10}{'gguf-py':>10}{'ratio':>8}{f'tile, {cores} cores':>16}")
+    for name in names or SUPPORTED:
+        blocks, tile = _blocks(name, ROWS), _blocks(name, TILE_WEIGHTS // COLUMNS)
+        bfloat16, float32 = (_ours(blocks, name, dtype, 1) for dtype in (torch.bfloat16, torch.float32))
+        theirs = _theirs(blocks, name) if name != "F32" else None  # of which gguf-py returns a view
+        beside = f"{theirs:10.2f}{float32 / theirs:8.1f}" if theirs else " " * 18
+        whole = _ours(tile, name, torch.bfloat16, cores)
+        print(f"{name:7}{bfloat16:10.1f}{float32:10.1f}{beside}{whole:16.1f}")
 
 
-def _blocks(name: str) -> np.ndarray:
+def _blocks(name: str, rows: int) -> np.ndarray:
     """Random bytes whose float16 scales and floats are all small and finite."""
     row_bytes = BY_NAME[name].row_bytes(COLUMNS)
-    return np.random.default_rng(0).integers(0, 0x3C, (ROWS, row_bytes), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 0x3C, (rows, row_bytes), dtype=np.uint8)
 
 
-def _ours(matrix: PackedMatrix, dtype: torch.dtype, threads: int) -> float:
+def _ours(blocks: np.ndarray, name: str, dtype: torch.dtype, threads: int) -> float:
     torch.set_num_threads(threads)
+    matrix = PackedMatrix(blocks, BY_NAME[name])
     out = torch.empty(matrix.shape, dtype=dtype)
-    return _speed(lambda: matrix.write_rows(0, ROWS, out), passes=20)
+    return _speed(lambda: matrix.write_rows(0, len(blocks), out), out.numel())
 
 
 def _theirs(blocks: np.ndarray, name: str) -> float:
     kind = gguf.GGMLQuantizationType[name]
     with np.errstate(over="ignore"):
-        return _speed(lambda: gguf.quants.dequantize(blocks, kind), passes=3)
+        return _speed(lambda: gguf.quants.dequantize(blocks, kind), len(blocks) * COLUMNS)
 
 
-def _speed(work: Callable[[], object], passes: int) -> float:
-    """Billions of weights a second in the best pass."""
+def _speed(work: Callable[[], object], weights: int) -> float:
+    """Billions of weights a second in the best pass of a twentieth of a second."""
     work()
-    best = min(_seconds(work) for _ in range(passes))
-    return ROWS * COLUMNS / best / 1e9
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    best, until = float("inf"), time.perf_counter() + 0.05
+    while (start := time.perf_counter()) < until:
+        work()
+        best = min(best, time.perf_counter() - start)
+    return weights / best / 1e9
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

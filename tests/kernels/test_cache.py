@@ -23,10 +23,25 @@ print(fast.__file__, hashlib.sha256(ordinary("Q4_K", 3, 512).dense(torch.float32
 """
 
 
-def start(sources: Path, **environment: str) -> subprocess.Popen[str]:
+BASELINE = """
+import torch
+from llmlora.ggml import BY_NAME
+from llmlora.kernels import reference
+from llmlora.kernels.dequantise import PackedMatrix
+from tests.kernels.blocks import strange
+for name in ("Q5_0", "Q6_K", "IQ4_NL"):
+    matrix = PackedMatrix(strange(name, 64), BY_NAME[name])
+    wanted = reference.dequantise(torch.from_numpy(matrix.blocks), matrix.kind).bfloat16()
+    found = matrix.dense(torch.bfloat16)
+    numbers = ~wanted.isnan()
+    assert torch.equal(found.isnan(), ~numbers) and torch.equal(found[numbers], wanted[numbers]), name
+"""
+
+
+def start(sources: Path, program: str = PROGRAM, **environment: str) -> subprocess.Popen[str]:
     """A fresh process that imports llmlora from `sources` and prints the file of its kernels and a digest."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM],
+        [sys.executable, "-W", "error", "-c", program],
         env=os.environ | {"PYTHONPATH": f"{sources}{os.pathsep}{Path(__file__).parent}"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -55,7 +70,15 @@ def test_a_function_that_cannot_be_cached_is_compiled_all_the_same():
 
 
 def test_functions_are_cached_beside_their_file_or_for_the_user():
-    assert fast.rows_float32._cache.cache_path
+    assert fast.FORMATS["Q4_K"]._cache.cache_path
+
+
+def test_the_least_processor_of_its_kind_unpacks_the_same_bits(tmp_path: Path):
+    program = start(
+        Path(llmlora.__file__).parents[1], BASELINE, NUMBA_CPU_NAME="generic", NUMBA_CACHE_DIR=str(tmp_path)
+    )
+
+    assert printed(program) == []
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from llmlora.ggml import TensorType
 from llmlora.kernels import fast
-from llmlora.kernels.threads import spread
+from llmlora.kernels.threads import as_array, spread
 from llmlora.kernels.types import SUPPORTED
 
 # a share for a thread takes about 60 µs
@@ -61,25 +61,24 @@ class PackedMatrix:
 
 
 def _write(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:
-    if out.dtype == torch.float32:
-        kernel, target = fast.rows_float32, out.numpy()
-    elif out.dtype == torch.bfloat16:
-        kernel, target = fast.rows_bfloat16, out.view(torch.uint16).numpy()
-    else:
-        raise TypeError(f"weights are dequantised to float32 or bfloat16, not {out.dtype}")
     _check(matrix, index, out)
+    target = as_array(out)
     # mapped files are read-only, arrays made in memory are not: of one type, the kernels are compiled once
     blocks = matrix.blocks.view()
     blocks.flags.writeable = False
 
+    unpack = fast.FORMATS[matrix.kind.name]
+
     def part(begin: int, end: int) -> None:
-        kernel(matrix.kind.number, blocks, index[begin:end], _half_table(), target[begin:end])
+        unpack(blocks, index[begin:end], _half_table(), target[begin:end])
 
     spread(part, len(index), max(1, ELEMENTS_PER_THREAD // target.shape[1]))
 
 
 def _check(matrix: PackedMatrix, index: np.ndarray[Any, np.dtype[np.int64]], out: Tensor) -> None:
     """Compiled code checks no bounds: what it would read or write outside of is refused here."""
+    if out.dtype not in (torch.float32, torch.bfloat16):
+        raise TypeError(f"weights are dequantised to float32 or bfloat16, not {out.dtype}")
     if matrix.kind.name not in SUPPORTED:
         raise TypeError(f"no kernel for {matrix.kind.name}")
     _check_rows(index, len(matrix.blocks))
@@ -94,5 +93,7 @@ def _check_rows(index: np.ndarray[Any, np.dtype[np.int64]], rows: int) -> None:
 
 @cache
 def _half_table() -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The value of every float16."""
-    return np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    """The value of every float16; one that is not a number has zeros in the lower half of its bits."""
+    values = np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    values[np.isnan(values)] = np.nan
+    return values

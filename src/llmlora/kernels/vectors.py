@@ -164,9 +164,9 @@ def largest(_, sixteen):
 
 
 def spread(builder: Any, number: Any) -> Any:
-    """IR: 16 times a number."""
-    alone = builder.insert_element(UNDEFINED, number, I32(0))
-    return builder.shuffle_vector(alone, UNDEFINED, ir.Constant(INTEGERS, [0] * LANES))
+    """IR: 16 times a number of any type."""
+    undefined = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    return builder.shuffle_vector(builder.insert_element(undefined, number, I32(0)), undefined, _every(0))
 
 
 def wide(builder: Any, halves: Any, form: Any) -> Any:
@@ -177,12 +177,18 @@ def wide(builder: Any, halves: Any, form: Any) -> Any:
 
 def narrow(builder: Any, numbers: Any) -> Any:
     """IR: the bfloat16 next to a float32, the even one of two."""
+    none = builder.fcmp_unordered("uno", numbers, numbers)
+    halves = _halves(numbers.type)
+    return builder.select(none, _every(0x7FC0, halves), rounded(builder, numbers))
+
+
+def rounded(builder: Any, numbers: Any) -> Any:
+    """IR: as `narrow`, of numbers that are some."""
     kind = _bits(numbers.type)
     bits = builder.bitcast(numbers, kind)
-    even = builder.and_(builder.lshr(bits, _every(16, kind)), _every(1, kind))
-    rounded = builder.lshr(builder.add(builder.add(bits, _every(0x7FFF, kind)), even), _every(16, kind))
-    none = builder.fcmp_unordered("uno", numbers, numbers)
-    return builder.trunc(builder.select(none, _every(0x7FC0, kind), rounded), _halves(numbers.type))
+    odd = builder.and_(builder.lshr(bits, _every(16, kind)), _every(1, kind))
+    raised = builder.add(builder.add(bits, _every(0x7FFF, kind)), odd)
+    return builder.trunc(builder.lshr(raised, _every(16, kind)), _halves(numbers.type))
 
 
 def _bits(form: Any) -> Any:
@@ -194,7 +200,7 @@ def _halves(form: Any) -> Any:
 
 
 def _every(number: int, kind: Any = INTEGERS) -> Any:
-    return ir.Constant(kind, [number] * LANES if kind == INTEGERS else number)
+    return ir.Constant(kind, [number] * LANES if isinstance(kind, ir.VectorType) else number)
 
 
 def _fold(builder: Any, numbers: Any, join: Any) -> Any:

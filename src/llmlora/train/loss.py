@@ -14,8 +14,6 @@ from llmlora.kernels.cross_entropy import cross_entropy_
 from llmlora.model.head import Head
 from llmlora.plan import HEAD_BYTES
 
-BYTES_PER_LOGIT = 4  # they become their own gradient
-
 
 def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
     """Sum over positions of the cross-entropy, in nats.
@@ -29,7 +27,7 @@ def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
 class _SupervisedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
-        chunk = max(1, HEAD_BYTES // (head.outfeatures * BYTES_PER_LOGIT))
+        chunk = max(1, HEAD_BYTES // (head.outfeatures * hidden.element_size()))  # they become their own gradient
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32)
         for start in range(0, len(labels), chunk):
