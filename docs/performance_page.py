@@ -24,7 +24,15 @@ GOALS: dict[str, dict[str, float]] = {
 }
 WORDS: dict[str, dict[str, Any]] = {
     "performance.md": {
-        "head": ("", "トークン/秒（範囲）", "学習対象/秒", "最大メモリ", "llmlora はその何倍か", "目標"),
+        "head": (
+            "",
+            "トークン/秒（範囲）",
+            "学習対象/秒",
+            "最大メモリ",
+            "llmlora はその何倍か",
+            "目標",
+            "損失の差（最大）",
+        ),
         "trainers": {
             "ours": "**llmlora**",
             "replaced": "置き換えた設計",
@@ -42,7 +50,15 @@ WORDS: dict[str, dict[str, Any]] = {
         "machine": "{cpu}、{cores} コア、メモリ {memory:.0f} GB、Python {python}、torch {torch}。",
     },
     "performance.en.md": {
-        "head": ("", "tokens/s (range)", "supervised/s", "peak memory", "llmlora is faster by", "goal"),
+        "head": (
+            "",
+            "tokens/s (range)",
+            "supervised/s",
+            "peak memory",
+            "llmlora is faster by",
+            "goal",
+            "losses apart, at most",
+        ),
         "trainers": {
             "ours": "**llmlora**",
             "replaced": "the replaced design",
@@ -72,7 +88,7 @@ def page(name: str) -> str:
 
 def _model(model: str, found: dict[str, Any], words: dict[str, Any]) -> str:
     goals, own = GOALS[model], found["ours"]
-    head = [words["head"], ("---", *["--:"] * 5)]
+    head = [words["head"], ("---", *["--:"] * 6)]
     rows = [_row(words["trainers"][name], one, goals.get(name)) for name, one in found["trainers"].items()]
     goal = words["goal"].format(goal=goals["utilisation"]) if "utilisation" in goals else ""
     peak = {"peak": own["peak_gflops"], "dtype": own["peak_dtype"], "share": own["utilisation"], "goal": goal}
@@ -93,7 +109,8 @@ def _row(name: str, one: dict[str, float], goal: float | None) -> tuple[str, ...
     memory = f"{one['peak_memory'] / 1e9:.1f} GB"
     ratio = "" if "llmlora" in name else f"{one['ratio']:.1f} ×"
     wanted = "" if goal is None else f"≥ {goal:g} ×"
-    return name, speed, f"{one['supervised_tokens_per_second']:,.0f}", memory, ratio, wanted
+    distance = f"{one['distance']:.4f}" if "distance" in one else ""
+    return name, speed, f"{one['supervised_tokens_per_second']:,.0f}", memory, ratio, wanted, distance
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.peers.common import MASKED, PACKS_A_STEP, Material, Watch, figur
 from benchmarks.peers.material import write_material
 
 from llmlora.data.packing import Batch
-from llmlora.train.bench import bench_recipe, cut
+from llmlora.train.bench import PACK_TOKENS, bench_recipe, cut
 from llmlora.train.evaluate import batch_loss
 from llmlora.train.prepare import Prepared, prepare
 from tests.small_run import EXACT, home, on_machine, rows_file
@@ -30,7 +30,7 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Prepared, Mat
 
 
 def steps_of(prepared: Prepared, count: int) -> list[list[Batch]]:
-    return list(islice(cut(prepared.train, 1), count))
+    return list(islice(cut(prepared.train, PACK_TOKENS), count))
 
 
 def test_packs_are_the_same_tokens_in_the_same_order(both):

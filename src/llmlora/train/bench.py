@@ -104,16 +104,15 @@ def bench(recipe: Recipe, home: Home, stores: Sequence[Path], tell: Tell) -> Fig
     """
     tell("preparing", 0, 0)
     prepared = prepare(recipe, home, stores)
-    return measure(prepared, cut(prepared.train, prepared.plan.micro_batch), tell)
+    return measure(prepared, cut(prepared.train, prepared.plan.micro_batch * PACK_TOKENS), tell)
 
 
-def cut(train: Sequence[Example], micro_batch: int) -> Iterator[list[Batch]]:
-    """The passes of each step, without end: the rows in their order, `micro_batch` packs a pass."""
+def cut(train: Sequence[Example], pass_tokens: int) -> Iterator[list[Batch]]:
+    """The passes of each step, without end: two packs of the rows in their order, up to `pass_tokens` tokens a pass."""
     packs = fill(cycle(train), PACK_TOKENS)
     while True:
-        taken = [next(packs) for _ in range(PACKS)]
-        passes = (taken[start : start + micro_batch] for start in range(0, PACKS, micro_batch))
-        yield [pack([example for one in some for example in one]) for some in passes]
+        rows = [example for _ in range(PACKS) for example in next(packs)]
+        yield [pack(together) for together in fill(rows, pass_tokens)]
 
 
 def measure(prepared: Prepared, steps: Iterator[list[Batch]], tell: Tell) -> Figures:
