@@ -101,7 +101,7 @@ def _model(model: str, found: dict[str, Any], words: dict[str, Any]) -> str:
         words["machine"].format(**found["machine"]),
     ]
     table = "".join(f"| {' | '.join(line)} |\n" for line in (*head, *rows))
-    return f"### {TITLES[model]}\n\n{table}\n" + "".join(f"{line}\n" for line in said) + "\n"
+    return f"### {TITLES[model]}\n\n{table}\n" + "".join(f"- {line}\n" for line in said) + "\n"
 
 
 def _row(name: str, one: dict[str, float], goal: float | None) -> tuple[str, ...]:

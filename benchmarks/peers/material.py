@@ -5,17 +5,17 @@ What is in them is told in `common.py`.
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
 from tests.twin import write_twin
 
-from llmlora.data.packing import fill
 from llmlora.gguf.reader import GgufFile
 from llmlora.model.lora import add_lora, save_adapter
 from llmlora.paths import Home
 from llmlora.recipe import Recipe
-from llmlora.train.bench import PACK_TOKENS
+from llmlora.train.bench import PACK_TOKENS, packs_of
 from llmlora.train.prepare import draft
 
 MASKED = -100
@@ -34,10 +34,9 @@ class Data:
 def write_material(recipe: Recipe, home: Home, directory: Path) -> Data:
     """Write the material of what `llmlora bench` measures with this recipe; returns what its rows are like."""
     made = draft(recipe, home, ())
-    packs, row = [], 0
-    for pack in fill(made.train, PACK_TOKENS):
-        packs.append(list(range(row, row + len(pack))))
-        row += len(pack)
+    places = {id(example): place for place, example in enumerate(made.train)}
+    enough = sum(len(example.ids) for example in made.train) // PACK_TOKENS
+    packs = [[places[id(example)] for example in pack] for pack in islice(packs_of(made.train), enough)]
     rows = [
         {
             "input_ids": example.ids.tolist(),

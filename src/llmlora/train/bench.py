@@ -1,6 +1,6 @@
 """How fast and how lean training is here: real steps of the loop, held against what this machine's products reach.
 
-A step takes two packs of at most 512 tokens, filled with the rows in their order; the loss, its gradient and the
+A step takes two packs of at most 512 tokens, filled with the rows nearly in their order; the loss, its gradient and the
 optimiser are in its time. The first two steps pay for what happens once, and are left out. Useful work is what no
 trainer can do without: no padding, no activation computed twice, no head where nothing is learned.
 
@@ -16,7 +16,7 @@ The peak is the best of five square products in this process, in bfloat16, or in
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,6 +38,7 @@ from llmlora.train.optimise import Optimiser
 from llmlora.train.prepare import Prepared, prepare
 
 PACKS, PACK_TOKENS = 2, 512
+AHEAD = 64  # rows among which one is looked for that fills a pack
 LEFT_OUT = 2  # steps at the beginning
 PEAK_SIZE, PEAK_RUNS = 4096, 5
 
@@ -86,7 +87,8 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         """One document: the measurements and what follows from them."""
         rates = (self.tokens_per_second, self.supervised_tokens_per_second, self.utilisation)
-        return {**asdict(self), "left_out": LEFT_OUT, **{rate.__name__: rate() for rate in rates}}
+        follows = {rate.__name__: rate() for rate in rates}
+        return {**asdict(self), "plan": self.plan.to_json(), "left_out": LEFT_OUT, **follows}
 
 
 def bench_recipe(model: str, data: Sequence[str], steps: int) -> Recipe:
@@ -108,11 +110,26 @@ def bench(recipe: Recipe, home: Home, stores: Sequence[Path], tell: Tell) -> Fig
 
 
 def cut(train: Sequence[Example], pass_tokens: int) -> Iterator[list[Batch]]:
-    """The passes of each step, without end: two packs of the rows in their order, up to `pass_tokens` tokens a pass."""
-    packs = fill(cycle(train), PACK_TOKENS)
+    """The passes of each step, without end: the rows of two packs, up to `pass_tokens` tokens a pass."""
+    packs = packs_of(train)
     while True:
         rows = [example for _ in range(PACKS) for example in next(packs)]
         yield [pack(together) for together in fill(rows, pass_tokens)]
+
+
+def packs_of(train: Sequence[Example]) -> Iterator[list[Example]]:
+    """Packs without end: the rows in their order, and where the next is too long, the longest of those behind it that
+    fits."""
+    rows = cycle(train)
+    waiting = list(islice(rows, AHEAD))
+    while True:
+        together, free = list[Example](), PACK_TOKENS
+        while fitting := [place for place, example in enumerate(waiting) if len(example.ids) <= free]:
+            place = max(fitting, key=lambda place: (place == 0, len(waiting[place].ids)))
+            together.append(waiting.pop(place))
+            free -= len(together[-1].ids)
+            waiting.append(next(rows))
+        yield together
 
 
 def measure(prepared: Prepared, steps: Iterator[list[Batch]], tell: Tell) -> Figures:
@@ -143,7 +160,7 @@ def measure(prepared: Prepared, steps: Iterator[list[Batch]], tell: Tell) -> Fig
         peak_memory=memory.resident,
         peak_anonymous_memory=memory.anonymous,
         peak_dtype=dtype,
-        peak_flops=peak_flops(dtype),
+        peak_flops=peak_flops(dtype, PEAK_SIZE),
     )
 
 
@@ -161,7 +178,7 @@ def work_of(shape: Shape, batches: Sequence[Batch]) -> Work:
     return Work(tokens, supervised, flops)
 
 
-def peak_flops(dtype: Dtype, size: int = PEAK_SIZE) -> float:
+def peak_flops(dtype: Dtype, size: int) -> float:
     """Operations a second of the best of five products of two square matrices."""
     a, b = (torch.ones(size, size, dtype=DTYPES[dtype]) for _ in range(2))
     best = float("inf")
