@@ -14,7 +14,6 @@ from llmlora.data.examples import Example
 from llmlora.data.packing import pack
 from llmlora.plan import Shape
 from llmlora.train.bench import Figures, Work, bench_recipe, cut, peak_flops, work_of
-from llmlora.train.footprint import Footprint
 from llmlora.train.prepare import draft, prepare
 from tests.small_run import EXACT, home, on_machine, rows_file
 from tests.tiny import tiny_gguf
@@ -139,15 +138,19 @@ def test_the_peak_is_a_rate_of_this_machine():
 
 
 def test_memory_that_is_given_back_is_still_in_the_peak():
-    with Footprint() as before:
-        pass
     probe = "from llmlora.train.footprint import Footprint\nimport numpy as np\n"
-    probe += "with Footprint() as seen:\n    np.ones(2**25); start = seen.anonymous\n"
+    probe += "with Footprint() as seen:\n    numbers = np.ones(2**25)\n"
+    probe += "    while seen.anonymous < 2**28: pass\n    del numbers\n"
     probe += "print(seen.resident, seen.anonymous)"
 
-    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60).stdout
 
     resident, anonymous = map(int, told.split())
-    assert before.anonymous <= before.resident
-    assert 2**28 < resident < 2**30
-    assert anonymous <= resident
+    assert 2**28 <= anonymous <= resident < 2**30
+
+
+def test_a_loss_that_is_no_number_ends_it(words, monkeypatch, capsys):
+    monkeypatch.setattr("llmlora.train.bench.take_gradient", lambda *_: float("nan"))
+
+    assert run([*words, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "diverged"

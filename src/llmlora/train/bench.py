@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +27,7 @@ import torch
 
 from llmlora.data.examples import Example
 from llmlora.data.packing import Batch, fill, pack
+from llmlora.errors import Diverged
 from llmlora.model.device import DTYPES, Dtype, probe_machine
 from llmlora.model.shape import shape_of
 from llmlora.model.targets import targets_of
@@ -103,6 +105,7 @@ def bench(recipe: Recipe, home: Home, stores: Sequence[Path], tell: Tell) -> Fig
 
     Raises:
         UserError: any of the user's mistakes.
+        Diverged: a loss is not finite.
     """
     tell("preparing", 0, 0)
     prepared = prepare(recipe, home, stores)
@@ -133,7 +136,11 @@ def packs_of(train: Sequence[Example]) -> Iterator[list[Example]]:
 
 
 def measure(prepared: Prepared, steps: Iterator[list[Batch]], tell: Tell) -> Figures:
-    """Train as many steps as the plan has, then find the machine's peak."""
+    """Train as many steps as the plan has, then find the machine's peak.
+
+    Raises:
+        Diverged: a loss is not finite.
+    """
     count, shape = prepared.plan.total_steps, _shape(prepared)
     model = prepared.base_model.train()
     optimiser = Optimiser(prepared.parameters, prepared.recipe.weight_decay)
@@ -144,6 +151,8 @@ def measure(prepared: Prepared, steps: Iterator[list[Batch]], tell: Tell) -> Fig
             tell("steps", step, count)
             batches, began = next(steps), time.perf_counter()
             losses.append(take_gradient(model, batches))
+            if not isfinite(losses[-1]):
+                raise Diverged(step + 1, prepared.learning_rate)
             optimiser.step(prepared.learning_rate)
             seconds.append(time.perf_counter() - began)
             work.append(work_of(shape, batches))
