@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,8 +25,21 @@ AVOIDED = ("test", "idlelib", "turtle", "antigravity", "this", "lib2to3", "msili
 
 
 def rows() -> list[dict[str, str]]:
-    """Question and answer for each documented function and class of the standard library."""
+    """Question and answer for each documented function and class of the standard library: its first paragraph."""
+    texts = ((name, text.split("\n\n")[0].strip()) for name, text in documentation() if name.count(".") == 1)
+    return questions((name, text) for name, text in texts if 30 < len(text) < 600)
+
+
+def questions(texts: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """A row for each text, the first time it is met."""
     found: dict[str, str] = {}
+    for name, text in texts:
+        found.setdefault(text, name)
+    return [{"instruction": f"What does {name} in Python do?", "output": text} for text, name in found.items()]
+
+
+def documentation() -> Iterator[tuple[str, str]]:
+    """`module.member` and `module.class.method` of the standard library, each with what is written of it."""
     for module in sorted(sys.stdlib_module_names):
         if module.startswith("_") or module in AVOIDED:
             continue
@@ -35,13 +49,17 @@ def rows() -> list[dict[str, str]]:
                 loaded = importlib.import_module(module)
         except (ImportError, OSError):
             continue
-        for name, member in sorted(inspect.getmembers(loaded)):
-            if name.startswith("_") or not (inspect.isfunction(member) or inspect.isclass(member)):
+        for name, member in public(inspect.getmembers(loaded)):
+            if not (inspect.isfunction(member) or inspect.isclass(member)):
                 continue
-            text = (inspect.getdoc(member) or "").split("\n\n")[0].strip()
-            if 30 < len(text) < 600:
-                found.setdefault(text, f"{module}.{name}")
-    return [{"instruction": f"What does {name} in Python do?", "output": text} for text, name in found.items()]
+            yield f"{module}.{name}", inspect.getdoc(member) or ""
+            parts = public(vars(member).items()) if inspect.isclass(member) else []
+            methods = ((part, method) for part, method in parts if inspect.isroutine(method))
+            yield from ((f"{module}.{name}.{part}", inspect.getdoc(method) or "") for part, method in methods)
+
+
+def public(members: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    return sorted((name, member) for name, member in members if not name.startswith("_"))
 
 
 def main() -> int:

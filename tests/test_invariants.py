@@ -14,16 +14,14 @@ from llmlora.data.packing import pack
 from llmlora.gguf.architectures import ARCHITECTURES
 from llmlora.gguf.reader import GgufFile
 from llmlora.kernels.dequantise import PackedMatrix
-from llmlora.model.config import config_of, model_class
-from llmlora.model.form import read_form
 from llmlora.model.load import load_model
 from llmlora.model.lora import adapter_state, add_lora, load_adapter_state, save_adapter, trainable
-from llmlora.model.packed import PackedEmbedding, PackedLinear, PackedNorm
 from llmlora.recipe import make_recipe
 from llmlora.train.evaluate import batch_loss, greedy_answer, hidden_states
 from llmlora.train.run import resume, train
 from tests.small_run import EXACT, ROUNDED, adapter_bytes, events, home, on_machine, small_recipe
 from tests.tiny import tiny_gguf
+from tests.twin import dense_twin
 
 LENGTHS = (5, 17, 1, 30)
 
@@ -36,27 +34,6 @@ def examples(seed: int = 0) -> list[Example]:
         trained[0] = False
         made.append(Example(row, random.integers(0, 256, length).astype(np.int32), trained, cut=0))
     return made
-
-
-def dense_twin(file: GgufFile) -> nn.Module:
-    """Transformers' own model with the dequantised weights. Of ours it has RoPE's angles, which have their own test."""
-    form, packed = read_form(file), load_model(file, torch.float32)
-    config = config_of(form)
-    config._attn_implementation = "eager"
-    config.tie_word_embeddings = False
-    twin = model_class(form)(config)
-    weights = dict(packed.named_parameters())
-    for path, module in packed.named_modules():
-        name = path.replace("lm_head.linear", "lm_head")
-        if isinstance(module, PackedNorm):
-            weights[f"{name}.weight"] = module.weight - form.architecture.norm_offset
-        if isinstance(module, PackedLinear | PackedEmbedding):
-            weights[f"{name}.weight"] = module.matrix.dense(torch.float32)
-        if isinstance(module, PackedLinear) and module.bias is not None:
-            weights[f"{name}.bias"] = module.bias
-    twin.model.rotary_emb = packed.model.rotary_emb
-    twin.load_state_dict(weights, strict=True)
-    return twin.train(False)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -13,7 +13,20 @@ from llmlora.openmp import wait_briefly
 from llmlora.settings import read_language
 from llmlora.text.catalogue import say
 
-COMMANDS = ("serve", "demo", "models", "data", "train", "adapters", "export", "certify", "chat", "compare", "doctor")
+COMMANDS = (
+    "serve",
+    "demo",
+    "models",
+    "data",
+    "train",
+    "adapters",
+    "export",
+    "certify",
+    "chat",
+    "compare",
+    "bench",
+    "doctor",
+)
 INTERRUPTED = 130
 
 

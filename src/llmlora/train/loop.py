@@ -8,12 +8,13 @@ state but the adapter, the moments and the step.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
 import torch
+from transformers import PreTrainedModel
 
 from llmlora.data.packing import Batch, pack, rows_of_step
 from llmlora.errors import Diverged
@@ -39,6 +40,16 @@ class Clock:
 
     def step_took(self, seconds: float) -> None:
         self.per_step = seconds if not self.per_step else 0.8 * self.per_step + 0.2 * seconds
+
+
+def take_gradient(model: PreTrainedModel, batches: Sequence[Batch]) -> float:
+    """Add the gradient of a step's loss to the adapter's, pass by pass; returns the loss, nats per supervised token."""
+    supervised, loss = sum(len(batch.labels) for batch in batches), 0.0
+    for batch in batches:
+        part = batch_loss(model, batch) / supervised
+        torch.autograd.backward(part)
+        loss += float(part.detach())
+    return loss
 
 
 class Loop:
@@ -99,18 +110,14 @@ class Loop:
         step, began = self.progress.step, time.monotonic()
         torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # dropout
         batches = self._batches(step)
-        supervised = sum(len(batch.labels) for batch in batches)
-        loss = 0.0
-        for batch in batches:
-            part = batch_loss(self.model, batch) / supervised
-            torch.autograd.backward(part)
-            loss += float(part.detach())
+        loss = take_gradient(self.model, batches)
         rate = self.prepared.learning_rate * rate_share(step, self.plan.total_steps, self.recipe)
         if not math.isfinite(loss):
             raise Diverged(step + 1, rate)
         norm = self.optimiser.step(rate)
         self.progress = replace(self.progress, step=step + 1, loss=loss)
-        self._say_step(rate, norm, sum(len(batch.ids) for batch in batches), supervised, time.monotonic() - began)
+        tokens, supervised = sum(len(one.ids) for one in batches), sum(len(one.labels) for one in batches)
+        self._say_step(rate, norm, tokens, supervised, time.monotonic() - began)
 
     def _batches(self, step: int) -> list[Batch]:
         rows_per_step = self.recipe.batch_size * self.recipe.gradient_accumulation
