@@ -1,6 +1,6 @@
 """Which rows a step takes, and rows laid end to end without one seeing another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,6 +36,20 @@ def pack(examples: Sequence[Example]) -> Batch:
         labels_index=learned - 1,  # the first token of a row is never learned, so this stays within the row
         labels=ids[learned].astype(np.int64),
     )
+
+
+def fill(examples: Iterable[Example], tokens: int) -> Iterator[list[Example]]:
+    """Rows in their order, as many together as have at most `tokens` tokens; what is left over at the end too."""
+    together: list[Example] = []
+    free = tokens
+    for example in examples:
+        if together and len(example.ids) > free:
+            yield together
+            together, free = [], tokens
+        together.append(example)
+        free -= len(example.ids)
+    if together:
+        yield together
 
 
 def rows_of_step(step: int, rows_per_step: int, n_rows: int, seed: int) -> list[int]:

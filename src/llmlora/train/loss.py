@@ -12,9 +12,7 @@ from torch import Tensor
 
 from llmlora.kernels.cross_entropy import cross_entropy_
 from llmlora.model.head import Head
-from llmlora.plan import HEAD_BYTES
-
-BYTES_PER_LOGIT = 4  # they become their own gradient
+from llmlora.estimate import BYTES_PER_LOGIT, HEAD_BYTES
 
 
 def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:

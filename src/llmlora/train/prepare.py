@@ -3,11 +3,11 @@
 Nothing is written here. Whatever is wrong with recipe, rows, model or machine is found before a directory exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
+from llmlora.estimate import Machine, Shape, Tokens
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.load import unpack
@@ -35,7 +36,7 @@ from llmlora.model.source import Base, resolve, verify
 from llmlora.model.targets import peft_names, targets_of
 from llmlora.ollama.room import make_room
 from llmlora.paths import Home
-from llmlora.plan import TIGHT, Machine, Plan, Shape, Tokens, make_plan
+from llmlora.plan import TIGHT, Plan, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
 from llmlora.text.catalogue import Words
 from llmlora.train.beginning import continued, digest_of_start, put_start, read_start
@@ -54,6 +55,14 @@ class Frozen:
     start_digest: str | None = None
     base_name: str = ""  # with the commit of a model of the hub
     template: dict[str, str] | None = None  # where the recipe follows Ollama's, whose store may change
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "plan": self.plan.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_json` has written down."""
+        return cls(**{**values, "plan": Plan.from_json(values["plan"])})
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,15 @@ class Draft:
     skipped_rows: int
     data_fingerprint: str
     prompts: dict[str, list[int]]
+
+    @property
+    def trainable_parameters(self) -> int:
+        return self.shape.adapter_parameters
+
+    @property
+    def total_parameters(self) -> int:
+        """As of the model with the adapter."""
+        return self.opened.parameters + self.trainable_parameters
 
     def plan(self, machine: Machine | None = None) -> Plan:
         """What the run will need on this machine.
@@ -287,6 +305,12 @@ def _tokenise(
 
 
 def _count(examples: list[Example]) -> Tokens:
-    lengths = [len(example.ids) for example in examples]
+    lengths = np.array([len(example.ids) for example in examples])
     supervised = int(np.sum([example.trained.sum() for example in examples]))
-    return Tokens(rows=len(examples), total=sum(lengths), supervised=supervised, longest=max(lengths))
+    return Tokens(
+        rows=len(examples),
+        total=int(lengths.sum()),
+        supervised=supervised,
+        longest=int(lengths.max()),
+        squares=int(np.square(lengths).sum()),
+    )
