@@ -2,19 +2,20 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmlora.recipe import Recipe
+
 GROUPS = Path("/sys/fs/cgroup")
 PAUSE = 0.02  # seconds between two looks
 WATCHED = ("VmHWM", "RssAnon", "RssFile", "VmData")
-Limit = str  # how a limit is held: "cgroup v2", "RLIMIT_DATA" or "none"
 
 
 @dataclass
@@ -22,10 +23,11 @@ class Watched:
     """The most bytes seen of each kind, and what the run wrote. Bytes and seconds."""
 
     most: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WATCHED, 0))
-    limited_by: Limit = "none"
+    limited_by: list[str] = field(default_factory=list)
     status: int = 0
     seconds: float = 0.0
     plan: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
     steps: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -39,21 +41,21 @@ class Watched:
         return float(self.plan["seconds"]) / int(self.plan["total_steps"])
 
 
-def train_watched(values: dict[str, Any], out: Path, limit: int | None = None) -> Watched:
-    """Train a recipe into `out`, under a limit of bytes where one can be set."""
-    flags = [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+def train_watched(recipe: Recipe, out: Path, limit: int | None = None, allocation_limit: int | None = None) -> Watched:
+    """Train a recipe into `out`: under a limit of bytes altogether where the system lets one be set, and under one of what
+    is allocated, which is a setting of the program and held by the system.
+    """
     group = _group(limit) if limit else None
-    seen = Watched(limited_by="cgroup v2" if group else "RLIMIT_DATA" if limit else "none")
+    seen = Watched(limited_by=["cgroup v2"] * bool(group) + ["RLIMIT_DATA"] * bool(allocation_limit))
+    setting = {"LLMLORA_MEMORY_LIMIT": str(allocation_limit // 2**20)} if allocation_limit else {}
 
-    def limited() -> None:
+    def join() -> None:
         if group:
             (group / "cgroup.procs").write_text(str(os.getpid()), "ascii")
-        elif limit:
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
-    command = [sys.executable, "-m", "llmlora", "train", "--out", str(out), *flags]
-    began = time.monotonic()
-    child = subprocess.Popen(command, preexec_fn=limited)  # noqa: PLW1509 - this process has one thread
+    command = [sys.executable, "-m", "llmlora", "train", "--out", str(out), *recipe.to_flags()]
+    began, log = time.monotonic(), tempfile.TemporaryFile()
+    child = subprocess.Popen(command, preexec_fn=join, env=os.environ | setting, stdout=subprocess.DEVNULL, stderr=log)  # noqa: PLW1509 - this process has one thread
     try:
         while child.poll() is None:
             _look(child.pid, seen.most)
@@ -63,6 +65,8 @@ def train_watched(values: dict[str, Any], out: Path, limit: int | None = None) -
         seen.status, seen.seconds = child.wait(), time.monotonic() - began
         if group:
             group.rmdir()
+    log.seek(0)
+    seen.log = log.read().decode("utf-8", "replace")
     if seen.status == 0:
         events = [json.loads(line) for line in (out / "events.jsonl").read_text("utf-8").splitlines()]
         seen.steps = [event for event in events if event["event"] == "step"]

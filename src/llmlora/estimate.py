@@ -41,20 +41,27 @@ RESERVED_BYTES = 160 * MB  # what counts against a limit of allocation and is ne
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What a step takes beside its products, in seconds of one core."""
+class Work:
+    """What a run computes, or what one of each costs in seconds. Of all but `layers`, cores share the work."""
 
-    products: float  # share of the probe's speed that products of a layer reach
-    number: float  # per number that a layer keeps
-    score: float  # per pair of tokens that see each other and number of a query
-    weight: float  # per weight dequantised
-    layer: float  # per layer and pass, whatever its size; not shared between cores
-    parameter: float  # per parameter of the adapter and step
+    products: float  # seconds of products at the probe's speed
+    numbers: float  # that layers keep, each time they are computed or left
+    scores: float  # pairs of tokens that see each other, times the numbers of a query
+    weights: float  # dequantised
+    layers: float  # passes through a layer, whatever its size
+    parameters: float  # of the adapter, each step
+
+    def seconds(self, costs: "Work", threads: int) -> float:
+        """With what one of each costs on one core."""
+        beside = sum(
+            getattr(self, name) * getattr(costs, name) for name in ("numbers", "scores", "weights", "parameters")
+        )
+        return float(self.products * costs.products + beside / threads + self.layers * costs.layers)
 
 
-COSTS: dict[Dtype, Costs] = {
-    "bfloat16": Costs(0.8, 1.0e-9, 2.0e-11, 0.5e-9, 1.0e-3, 4.0e-9),
-    "float32": Costs(0.8, 1.0e-9, 2.0e-11, 0.5e-9, 1.0e-3, 4.0e-9),
+COSTS: dict[Dtype, Work] = {
+    "bfloat16": Work(1.25, 1.0e-9, 2.0e-11, 0.5e-9, 1.0e-3, 4.0e-9),
+    "float32": Work(1.25, 1.0e-9, 2.0e-11, 0.5e-9, 1.0e-3, 4.0e-9),
 }
 
 
@@ -169,30 +176,31 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, way: Way) -> Mem
     return Memory(0 if shape.dense_parameters else shape.file_bytes, allocated)
 
 
-def seconds_needed(  # noqa: PLR0913, PLR0917 - each is a fact of its own
+def seconds_needed(
     recipe: Recipe, shape: Shape, tokens: Tokens, way: Way, machine: Machine, steps: int, evaluated: int
 ) -> float:
     """Time of the training steps, and of passes forward over `evaluated` held-out rows."""
     rows = recipe.batch_size * recipe.gradient_accumulation
-    training = steps * (_pass_seconds(shape, tokens, way, machine, rows, backward=True))
-    costs = COSTS[way.dtype]
-    training += steps * costs.parameter * shape.adapter_parameters / way.threads
-    return training + (_pass_seconds(shape, tokens, way, machine, evaluated, backward=False) if evaluated else 0.0)
+    threads, costs = way.threads, COSTS[way.dtype]
+    step = work_of(shape, tokens, way, machine, rows).seconds(costs, threads)
+    forward = work_of(shape, tokens, way, machine, evaluated, backward=False).seconds(costs, threads)
+    return steps * step + forward
 
 
-def _pass_seconds(  # noqa: PLR0913 - each is a fact of its own
-    shape: Shape, tokens: Tokens, way: Way, machine: Machine, rows: int, *, backward: bool
-) -> float:
-    """Time of `rows` rows of mean length, in as many passes as they need."""
-    costs, share = COSTS[way.dtype], rows / max(tokens.rows, 1)
+def work_of(shape: Shape, tokens: Tokens, way: Way, machine: Machine, rows: int, *, backward: bool = True) -> Work:
+    """A step of `rows` rows of mean length, in as many passes as they need; or forward passes alone."""
     times = (3 if way.recompute else 2) if backward else 1  # that a matrix is used
-    total, mean = share * tokens.total, tokens.total / max(tokens.rows, 1)
-    passes = max(1.0, total / max(mean, way.pass_tokens - mean / 2))  # half a row of each stays empty
-    body = total * (2 * times * shape.body_parameters + 6 * shape.adapter_parameters)
+    share, mean = rows / tokens.rows, tokens.total / tokens.rows
+    total = share * tokens.total
+    passes = total and max(1.0, total / max(mean, way.pass_tokens - mean / 2))  # half a row of each stays empty
+    body = total * times * 2 * (shape.body_parameters + shape.adapter_parameters)
     head = share * tokens.supervised * 2 * min(times, 2) * shape.vocabulary * shape.hidden
-    flops = machine.flops(way.dtype) * costs.products * way.threads / machine.threads
-    numbers = total * shape.layers * shape.kept * times / 2
-    scores = share * tokens.squares / 2 * shape.layers * shape.query * times / 2
-    dequantised = 0 if way.unpacked or shape.dense_parameters else passes * times * shape.matrix_weights
-    beside = costs.number * numbers + costs.score * scores + costs.weight * dequantised
-    return (body + head) / flops + beside / way.threads + costs.layer * shape.layers * passes * times / 2
+    packed = not way.unpacked and not shape.dense_parameters
+    return Work(
+        products=(body + head) / (machine.flops(way.dtype) * way.threads / machine.threads),
+        numbers=total * shape.layers * shape.kept * times,
+        scores=share * tokens.squares / 2 * shape.layers * shape.query * times,
+        weights=passes * times * shape.matrix_weights * packed,
+        layers=passes * shape.layers * times,
+        parameters=shape.adapter_parameters * backward,
+    )

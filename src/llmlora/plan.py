@@ -5,17 +5,18 @@ the recipe leaves to a rule is chosen among all ways there are by `estimate`. Th
 that a resumed run computes the same bits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any, Self
 
 from llmlora.errors import NotEnoughMemory
 from llmlora.estimate import MB, Dtype, Machine, Memory, Shape, Tokens, Way, memory_needed, seconds_needed
-from llmlora.recipe import Recipe
+from llmlora.recipe import Choice, Recipe
 from llmlora.text.catalogue import Words
 
-PASS_TOKENS = (4096, 2048, 1024, 512, 256, 1)  # of which a pass may have; with 1, every row goes alone
+PASS_TOKENS = (4096, 2048, 1024, 512, 256)  # of which a pass may have
+ROW_BY_ROW = 1  # and with this, every row goes alone
 TIGHT = 0.8  # of the free memory: what else runs wants some of it
 CONVENIENT = 0.5  # and of it what is only convenient may take
 WORTH = 1.03  # less time than this is not worth more memory
@@ -58,6 +59,9 @@ class Candidate:
     seconds: float
 
 
+Consider = Callable[[Way], Candidate]
+
+
 def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, machine: Machine) -> Plan:
     """Choose number format, threads, steps, tokens a pass, recompute, and whether the base is dequantised once.
 
@@ -70,11 +74,11 @@ def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, mach
     eval_every = (recipe.eval_every or tenth) if eval_rows else steps
     evaluated = -(-steps // eval_every) * eval_rows
 
-    def candidate(way: Way) -> Candidate:
+    def consider(way: Way) -> Candidate:
         memory = memory_needed(recipe, shape, tokens, way)
         return Candidate(way, memory, seconds_needed(recipe, shape, tokens, way, machine, steps, evaluated))
 
-    candidates = [candidate(way) for way in _ways(recipe, shape, tokens, machine)]
+    candidates = [consider(way) for way in _ways(recipe, shape, tokens, machine)]
     fitting = [one for one in candidates if _fits(one, recipe, machine)]
     if not fitting:
         least = min(candidates, key=lambda one: one.memory.total)
@@ -87,7 +91,7 @@ def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, mach
         save_every=recipe.save_every or tenth,
         memory=chosen.memory.total,
         seconds=chosen.seconds,
-        reasons=tuple(_reasons(recipe, shape, machine, chosen, candidate)),
+        reasons=tuple(_reasons(recipe, shape, machine, chosen, consider)),
     )
 
 
@@ -95,13 +99,13 @@ def _ways(recipe: Recipe, shape: Shape, tokens: Tokens, machine: Machine) -> Ite
     """All ways that the recipe leaves open; of the tokens a pass, none more than a step has."""
     dtype: Dtype = machine.dtype if recipe.dtype == "auto" else recipe.dtype
     step = recipe.batch_size * recipe.gradient_accumulation * tokens.longest
-    sizes = (recipe.pass_tokens,) if recipe.pass_tokens else [*(n for n in PASS_TOKENS[:-1] if n < 2 * step), 1]
+    sizes = (recipe.pass_tokens,) if recipe.pass_tokens else [*(n for n in PASS_TOKENS if n < 2 * step), ROW_BY_ROW]
     unpacked = (False,) if shape.dense_parameters else _open(recipe.unpack)
     for size, recompute, once in product(sizes, _open(recipe.recompute), unpacked):
         yield Way(dtype, recipe.threads or machine.threads, size, recompute, once)
 
 
-def _open(asked: str) -> tuple[bool, ...]:
+def _open(asked: Choice) -> tuple[bool, ...]:
     return {"always": (True,), "never": (False,)}.get(asked, (False, True))
 
 
@@ -116,47 +120,43 @@ def _best(fitting: list[Candidate], machine: Machine) -> Candidate:
     """Of those that leave others some memory, if any: the one with least memory among the fastest."""
     roomy = [one for one in fitting if one.memory.total <= TIGHT * machine.free_memory] or fitting
     fastest = min(one.seconds for one in roomy)
-    return min((one for one in roomy if one.seconds <= WORTH * fastest), key=lambda one: (one.memory.total, one.seconds))
+    return min(
+        (one for one in roomy if one.seconds <= WORTH * fastest), key=lambda one: (one.memory.total, one.seconds)
+    )
 
 
 def _refusal(recipe: Recipe, shape: Shape, least: Candidate, machine: Machine) -> NotEnoughMemory:
     needed, available, limit = least.memory.total, machine.free_memory, machine.allocatable
     if limit is not None and least.memory.reserved > limit and needed <= available:
         needed, available = least.memory.reserved, limit
-    return NotEnoughMemory(
-        needed // MB, available // MB, recipe.max_length, recipe.rank, shape.targets * shape.layers
-    )
+    return NotEnoughMemory(needed // MB, available // MB, recipe.max_length, recipe.rank, shape.targets * shape.layers)
 
 
-def _reasons(recipe: Recipe, shape: Shape, machine: Machine, chosen: Candidate, candidate: Any) -> Iterator[Words]:
-    """A sentence for each choice; `candidate` tells what another way would take."""
+def _reasons(recipe: Recipe, shape: Shape, machine: Machine, chosen: Candidate, consider: Consider) -> Iterator[Words]:
+    """A sentence for each choice."""
     way = chosen.way
-    yield _why_dtype(recipe, machine, way)
+    yield _why_dtype(recipe, machine, way.dtype)
     yield Words(f"plan.threads.{'asked' if recipe.threads else 'cores'}", {"threads": way.threads})
-    if recipe.pass_tokens:
-        yield Words("plan.passes.asked", {"tokens": way.pass_tokens})
-    elif way.pass_tokens == PASS_TOKENS[-1]:
-        yield Words("plan.passes.rows")
-    else:
-        yield Words("plan.passes.chosen", {"tokens": way.pass_tokens})
-    for name, asked in (("recompute", recipe.recompute), ("unpacked", recipe.unpack)):
-        if name == "unpacked" and shape.dense_parameters:
-            continue
-        taken = getattr(way, name)
-        if asked != "auto":
-            yield Words(f"plan.{name}.{asked}")
-            continue
-        other = candidate(replace(way, **{name: not taken}))
-        facts = {
-            "memory": abs(other.memory.total - chosen.memory.total) / MB,
-            "time": round(100 * abs(other.seconds - chosen.seconds) / max(min(other.seconds, chosen.seconds), 1e-9)),
-        }
-        yield Words(f"plan.{name}.{'yes' if taken else 'no'}", facts)
+    passes = "asked" if recipe.pass_tokens else "rows" if way.pass_tokens == ROW_BY_ROW else "chosen"
+    yield Words(f"plan.passes.{passes}", {"tokens": way.pass_tokens})
+    other = consider(replace(way, recompute=not way.recompute))
+    yield _why("recompute", recipe.recompute, way.recompute, chosen, other)
+    if not shape.dense_parameters:
+        other = consider(replace(way, unpacked=not way.unpacked))
+        yield _why("unpacked", recipe.unpack, way.unpacked, chosen, other)
 
 
-def _why_dtype(recipe: Recipe, machine: Machine, way: Way) -> Words:
-    speeds = {"fast": machine.flops(way.dtype) / GIGA, "dtype": way.dtype}
-    if recipe.dtype != "auto":
-        return Words("plan.dtype.asked", speeds)
-    slower = min(machine.float32_flops, machine.bfloat16_flops) / GIGA
-    return Words(f"plan.dtype.{way.dtype}", {**speeds, "slow": slower, "times": speeds["fast"] / slower})
+def _why_dtype(recipe: Recipe, machine: Machine, dtype: Dtype) -> Words:
+    fast, slow = machine.flops(dtype) / GIGA, min(machine.float32_flops, machine.bfloat16_flops) / GIGA
+    asked = recipe.dtype != "auto"
+    return Words(f"plan.dtype.{'asked' if asked else dtype}", {"dtype": dtype, "fast": fast, "times": fast / slow})
+
+
+def _why(what: str, asked: Choice, taken: bool, chosen: Candidate, other: Candidate) -> Words:
+    if asked != "auto":
+        return Words(f"plan.{what}.{asked}")
+    memory = abs(other.memory.total - chosen.memory.total) / MB
+    share = abs(other.seconds - chosen.seconds) / (
+        other.seconds if what == "unpacked" and not taken else chosen.seconds
+    )
+    return Words(f"plan.{what}.{'yes' if taken else 'no'}", {"memory": memory, "time": round(100 * share)})

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from llmlora.confine import limit_allocation
 from llmlora.cli.options import given_values, option_help, recipe_options
+from llmlora.confine import limit_allocation
 from llmlora.errors import InvalidRecipe
 from llmlora.paths import Run
 from llmlora.recipe import make_recipe, preset_names, read_preset, read_recipe
@@ -29,7 +29,7 @@ INTERRUPTED = 130
 @click.option("--plan", "plan_only", is_flag=True, help=option_help("plan"))
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 @recipe_options
-def command(  # noqa: PLR0913 - as many as there are options
+def command(
     out: Path | None, recipe_file: Path | None, resume: Path | None, plan_only: bool, as_json: bool, **options: Any
 ) -> int:
     """Fine-tune a base model with LoRA."""

@@ -45,7 +45,8 @@ def usable_cores() -> int:
 
 def free_memory() -> int:
     """Bytes this process could still take: of the machine, or of the control groups a container puts it in."""
-    return min([psutil.virtual_memory().available, *_free_in_groups(GROUPS, OWN_GROUP)])
+    available: int = psutil.virtual_memory().available
+    return min([available, *_free_in_groups(GROUPS, OWN_GROUP)])
 
 
 def _free_in_groups(root: Path, own: Path) -> Iterator[int]:

@@ -22,7 +22,6 @@ from llmlora.model.packed import sizes_of
 from llmlora.model.source import Base
 from llmlora.model.targets import in_blocks
 
-
 DENSE_NORMS = 6  # as which Transformers' own two count: their operations keep more than ours, which are one each
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from llmlora.estimate import Shape
 from llmlora.model.opened import OpenBase
 from llmlora.model.targets import block_of
-from llmlora.estimate import Shape
 from llmlora.recipe import Recipe
 
 

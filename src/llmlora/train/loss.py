@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from llmlora.estimate import BYTES_PER_LOGIT, HEAD_BYTES
 from llmlora.kernels.cross_entropy import cross_entropy_
 from llmlora.model.head import Head
-from llmlora.estimate import BYTES_PER_LOGIT, HEAD_BYTES
 
 
 def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ from llmlora.data.read import read_conversations
 from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
-from llmlora.estimate import Machine, Shape, Tokens
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
+from llmlora.estimate import Machine, Shape, Tokens
 from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.load import unpack
 from llmlora.model.lora import add_lora, total_parameters, trainable
@@ -125,6 +125,11 @@ class Draft:
     prompts: dict[str, list[int]]
 
     @property
+    def tokens(self) -> Tokens:
+        """The rows that are trained on, counted."""
+        return _count(self.train)
+
+    @property
     def trainable_parameters(self) -> int:
         return self.shape.adapter_parameters
 
@@ -139,7 +144,7 @@ class Draft:
         Raises:
             NotEnoughMemory: it does not fit.
         """
-        return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), machine or probe_machine())
+        return make_plan(self.recipe, self.shape, self.tokens, len(self.held_out), machine or probe_machine())
 
 
 def draft(
