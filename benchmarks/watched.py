@@ -54,19 +54,22 @@ def train_watched(recipe: Recipe, out: Path, limit: int | None = None, allocatio
             (group / "cgroup.procs").write_text(str(os.getpid()), "ascii")
 
     command = [sys.executable, "-m", "llmlora", "train", "--out", str(out), *recipe.to_flags()]
-    began, log = time.monotonic(), tempfile.TemporaryFile()
-    child = subprocess.Popen(command, preexec_fn=join, env=os.environ | setting, stdout=subprocess.DEVNULL, stderr=log)  # noqa: PLW1509 - this process has one thread
-    try:
-        while child.poll() is None:
-            _look(child.pid, seen.most)
-            time.sleep(PAUSE)
-    finally:
-        child.kill()
-        seen.status, seen.seconds = child.wait(), time.monotonic() - began
-        if group:
-            group.rmdir()
-    log.seek(0)
-    seen.log = log.read().decode("utf-8", "replace")
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(  # noqa: PLW1509 - this process has one thread
+            command, preexec_fn=join, env=os.environ | setting, stdout=subprocess.DEVNULL, stderr=log
+        )
+        try:
+            while child.poll() is None:
+                _look(child.pid, seen.most)
+                time.sleep(PAUSE)
+        finally:
+            child.kill()
+            seen.status, seen.seconds = child.wait(), time.monotonic() - began
+            if group:
+                group.rmdir()
+        log.seek(0)
+        seen.log = log.read().decode("utf-8", "replace")
     if seen.status == 0:
         events = [json.loads(line) for line in (out / "events.jsonl").read_text("utf-8").splitlines()]
         seen.steps = [event for event in events if event["event"] == "step"]

@@ -1,8 +1,8 @@
 """How a run will be done: the fastest way that fits, and why.
 
-Nothing here measures or loads; `Machine` comes from `model.device`, `Shape` from the model, `Tokens` from the data. What
-the recipe leaves to a rule is chosen among all ways there are by `estimate`. The plan is frozen in `OUT/plan.json`, so
-that a resumed run computes the same bits.
+Nothing here measures or loads; `Machine` comes from `model.device`, `Shape` from the model, `Tokens` from the data.
+What the recipe leaves open is chosen among all ways there are, by what `estimate` says of each. The plan is frozen in
+`OUT/plan.json`, so that a resumed run computes the same bits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -156,7 +156,5 @@ def _why(what: str, asked: Choice, taken: bool, chosen: Candidate, other: Candid
     if asked != "auto":
         return Words(f"plan.{what}.{asked}")
     memory = abs(other.memory.total - chosen.memory.total) / MB
-    share = abs(other.seconds - chosen.seconds) / (
-        other.seconds if what == "unpacked" and not taken else chosen.seconds
-    )
+    share = abs(other.seconds - chosen.seconds) / chosen.seconds
     return Words(f"plan.{what}.{'yes' if taken else 'no'}", {"memory": memory, "time": round(100 * share)})

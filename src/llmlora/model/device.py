@@ -50,7 +50,7 @@ def free_memory() -> int:
 
 
 def _free_in_groups(root: Path, own: Path) -> Iterator[int]:
-    """What the limits of a process's control groups (version 2) leave, each of them; its file pages can be taken back."""
+    """What each of the limits of a process's control groups (version 2) leaves; pages of files can be taken back."""
     with suppress(OSError, StopIteration):
         lines = own.read_text("utf-8").splitlines()
         place = root / next(line for line in lines if line.startswith("0::"))[3:].strip("/")
