@@ -56,8 +56,12 @@ def train_watched(recipe: Recipe, out: Path, limit: int | None = None, allocatio
     command = [sys.executable, "-m", "llmlora", "train", "--out", str(out), *recipe.to_flags()]
     began = time.monotonic()
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(  # noqa: PLW1509 - this process has one thread
-            command, preexec_fn=join, env=os.environ | setting, stdout=subprocess.DEVNULL, stderr=log
+        child = subprocess.Popen(
+            command,
+            preexec_fn=join,  # noqa: PLW1509 - this process has one thread
+            env=os.environ | setting,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
         )
         try:
             while child.poll() is None:

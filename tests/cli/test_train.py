@@ -233,13 +233,15 @@ def test_rows_that_cannot_be_used_are_named_before_anything_is_written(words, tm
 
 def test_too_little_memory_is_said_with_three_knobs(words, tmp_path: Path, monkeypatch, capsys):
     def refuse(*_: object) -> None:
-        raise NotEnoughMemory(9000, 100, 4, 128, 4)
+        raise NotEnoughMemory(9000, 100, 128, 4, 14)
 
     monkeypatch.setattr("llmlora.train.prepare.make_plan", refuse)
 
     assert run(["train", *words, "--out", str(tmp_path / "out")]) == 2
     message = capsys.readouterr().err
-    assert all(knob in message for knob in ("--batch-size", "--max-length", "--rank"))
+    assert all(
+        knob in message for knob in ("--max-length (now 128)", "--rank (now 4)", "--targets (LoRA is on 14 layers now)")
+    )
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_with_its_checkpoints(words, tmp_path: Path, monkeypatch, capsys):

@@ -92,8 +92,8 @@ class PromptsBody(BaseModel):
 class PlanBody(BaseModel):
     """What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
 
-    `command` makes the same run; both take the rows from a file of the data set's name. `reasons`, of what the plan chose,
-    and `warnings` are sentences; `prompts` is there for models of Ollama's.
+    `command` makes the same run; both take the rows from a file of the data set's name. `reasons` and `warnings` are
+    sentences, the former for what the plan has chosen; `prompts` is there for models of Ollama's.
     """
 
     recipe: dict[str, Any]

@@ -1,8 +1,8 @@
 """The training loop.
 
-A step takes `batch_size × gradient_accumulation` rows of the shuffled endless stream, packed end to end in passes of up
-to `pass_tokens` tokens. Its loss is the mean over all supervised tokens of the step, so that the same rows give the same
-gradient however they are cut into passes. Everything random is a function of (seed, step): a resumed run needs no
+A step takes `batch_size × gradient_accumulation` rows of the shuffled endless stream, packed end to end in passes of
+up to `pass_tokens` tokens. Its loss is the mean over all supervised tokens of the step, so that the same rows give the
+same gradient however they are cut into passes. Everything random is a function of (seed, step): a resumed run needs no
 state but the adapter, the moments and the step.
 """
 
