@@ -5,6 +5,7 @@ Nothing is written here. Whatever is wrong with recipe, rows, model or machine i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, cast
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from llmlora.adapter import Adapter
@@ -26,7 +28,7 @@ from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
 from llmlora.estimate import Machine, Shape, Tokens
-from llmlora.model.device import DTYPES, probe_machine
+from llmlora.model.device import DTYPES, give_back_at_once, probe_machine
 from llmlora.model.load import unpack
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
@@ -214,12 +216,16 @@ def prepare(
         _need_same(made, frozen)
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
+    if frozen.plan.recompute:
+        give_back_at_once()
     model = made.opened.load(DTYPES[frozen.plan.dtype])
     if frozen.plan.unpacked:
         unpack(model, DTYPES[frozen.plan.dtype])
-    if frozen.plan.recompute:
-        model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, made.recipe, made.targets)
+    if frozen.plan.recompute:
+        # Transformers' own switch would also ask for gradients of the embedding's output, which nobody needs
+        again = partial(checkpoint, use_reentrant=False)
+        adapted.get_base_model()._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=again)
     if made.start:
         put_start(adapted, made.start)
     return Prepared(
