@@ -36,7 +36,7 @@ SHAPES = {
 WAYS: dict[str, dict[str, Any]] = {
     "as planned": {"batch_size": 2, "max_length": 512},
     "lean": {"batch_size": 2, "max_length": 512, "recompute": "always", "unpack": "never", "pass_tokens": 512},
-    "short rows": {"batch_size": 8, "max_length": 96, "recompute": "never", "unpack": "never", "pass_tokens": 256},
+    "short rows": {"batch_size": 8, "max_length": 128, "recompute": "never", "unpack": "never", "pass_tokens": 256},
     "long rows": {"batch_size": 1, "max_length": 1536, "recompute": "always", "unpack": "always"},
 }
 EXACT = {"batch_size": 2, "max_length": 256, "dtype": "float32", "unpack": "never"}

@@ -34,7 +34,11 @@ BYTES_PER_LOGIT = 4
 
 # Memory. Libraries are mapped files too; the rest of the runtime is allocated.
 LIBRARY_BYTES = 180 * MB
-RUNTIME_BYTES = 480 * MB
+RUNTIME_BYTES = 380 * MB
+TOKEN_BYTES = 560  # of a token of the vocabulary, in the tokenizer
+GAPS = 1.12  # kept activations, and the gaps between them that the allocator cannot fill
+LOGITS = 2.5  # the chunk of logits, and the copies that products with it make
+DENSER = 1.25  # the share of supervised tokens in some pass, to that in all rows
 BACKWARD = 6  # gradients that a layer's MLP has at a time, in numbers · intermediate per token
 MOMENTS = 16  # bytes a parameter: float32 weight, gradient and two moments
 RESERVED_BYTES = 160 * MB  # what counts against a limit of allocation and is never touched
@@ -160,8 +164,8 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, way: Way) -> Mem
     """Peak memory of this way, in its largest pass."""
     size = BYTES[way.dtype]
     step = recipe.batch_size * recipe.gradient_accumulation
-    batch = min(max(way.pass_tokens, tokens.longest), step * tokens.longest, max(tokens.total, tokens.longest))
-    supervised = min(batch, -(-batch * tokens.supervised // max(tokens.total, 1)) + tokens.longest)
+    batch = min(max(way.pass_tokens, tokens.longest), step * tokens.longest, tokens.total)
+    supervised = min(batch, int(DENSER * batch * tokens.supervised / tokens.total))
     layer = shape.kept + shape.targets * recipe.rank + (shape.adapted if recipe.dora else 0)
     kept = layer * shape.layers
     if way.recompute:
@@ -172,7 +176,8 @@ def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, way: Way) -> Mem
     base = shape.dense_parameters + shape.matrix_weights * way.unpacked
     rounded = size if size < BYTES["float32"] else 0
     adapter = (MOMENTS + rounded) * shape.adapter_parameters
-    allocated = RUNTIME_BYTES + adapter + size * (base + batch * kept + max(logits, batch * backward))
+    runtime = RUNTIME_BYTES + TOKEN_BYTES * shape.vocabulary
+    allocated = runtime + adapter + int(size * (base + GAPS * batch * kept + max(LOGITS * logits, batch * backward)))
     return Memory(0 if shape.dense_parameters else shape.file_bytes, allocated)
 
 

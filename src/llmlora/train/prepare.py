@@ -225,7 +225,7 @@ def prepare(
     if frozen.plan.recompute:
         # Transformers' own switch would also ask for gradients of the embedding's output, which nobody needs
         again = partial(checkpoint, use_reentrant=False)
-        adapted.get_base_model()._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=again)
+        model._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=again)
     if made.start:
         put_start(adapted, made.start)
     return Prepared(
