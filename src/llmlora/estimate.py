@@ -32,7 +32,8 @@ BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
 HEAD_BYTES = 256 * MB  # the chunk of logits `train.loss` works on, if they were float32
 BYTES_PER_LOGIT = 4
 
-# Memory. Libraries are mapped files too; the rest of the runtime is allocated.
+# Memory. `MLP` is the number in the table above. Libraries are mapped files too; the rest of the runtime is allocated.
+MLP = 4
 LIBRARY_BYTES = 180 * MB
 RUNTIME_BYTES = 380 * MB
 TOKEN_BYTES = 560  # of a token of the vocabulary, in the tokenizer
@@ -113,7 +114,7 @@ class Shape:
         """Numbers that a layer without LoRA keeps per token."""
         heads = (self.query + self.key_value) * self.head_norms
         attention = 2 * self.query + 2 * self.key_value
-        return (self.norms + 2) * self.hidden + heads + attention + 4 * self.intermediate
+        return (self.norms + 2) * self.hidden + heads + attention + MLP * self.intermediate
 
     @property
     def matrix_weights(self) -> int:

@@ -129,7 +129,9 @@ def _refusal(recipe: Recipe, shape: Shape, least: Candidate, machine: Machine) -
     needed, available, limit = least.memory.total, machine.free_memory, machine.allocatable
     if limit is not None and least.memory.reserved > limit and needed <= available:
         needed, available = least.memory.reserved, limit
-    return NotEnoughMemory(-(-needed // MB), available // MB, recipe.max_length, recipe.rank, shape.targets * shape.layers)
+    return NotEnoughMemory(
+        -(-needed // MB), available // MB, recipe.max_length, recipe.rank, shape.targets * shape.layers
+    )
 
 
 def _reasons(recipe: Recipe, shape: Shape, machine: Machine, chosen: Candidate, consider: Consider) -> Iterator[Words]:
