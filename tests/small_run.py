@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from llmlora.estimate import MB, Machine
 from llmlora.model.device import usable_cores
 from llmlora.paths import Home
-from llmlora.plan import MB, Machine
 from llmlora.recipe import Recipe, make_recipe
 from tests.tiny import tiny_gguf
 

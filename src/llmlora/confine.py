@@ -18,6 +18,21 @@ def limit_memory(nbytes: int) -> None:
     _limit("RLIMIT_AS", used + nbytes)
 
 
+def limit_allocation(nbytes: int) -> None:
+    """Let it allocate so much altogether: mapped files, such as a model's, do not count."""
+    _limit("RLIMIT_DATA", nbytes)
+
+
+def allocation_limit() -> int | None:
+    """The most it may allocate, or None."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    most = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    return None if most == resource.RLIM_INFINITY else most
+
+
 def limit_time(seconds: int) -> None:
     """Let it compute for so much longer; then SIGXCPU ends it. May be called again."""
     _limit("RLIMIT_CPU", int(time.process_time()) + seconds, for_good=False)

@@ -287,9 +287,9 @@ class TemplateNotFollowed(UserError):
 class NotEnoughMemory(UserError):
     needed_mb: int
     available_mb: int
-    batch_size: int
     max_length: int
     rank: int
+    layers: int  # that get LoRA
 
 
 @dataclass(eq=False)

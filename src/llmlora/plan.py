@@ -1,168 +1,162 @@
-"""What a run will need and how it will be done, by arithmetic from recipe, model, data and machine.
+"""How a run will be done: the fastest way that fits, and why.
 
 Nothing here measures or loads; `Machine` comes from `model.device`, `Shape` from the model, `Tokens` from the data.
-The plan is frozen in `OUT/plan.json`, so that a resumed run computes the same bits. The terms of the memory model are
-those of the activations a layer keeps for its backward pass, in numbers per token:
-
-    hidden     2 norms in and out, 2 residual sums, input of q/k/v, input of the MLP          8 · hidden
-    attention  q, k, v after RoPE and their inputs, output                          4 · q + 4 · kv
-    MLP        gate, up, activation, product                                                4 · intermediate
-    LoRA       A·x of each target                                                   targets · rank
-    DoRA       each target's output before its rows are rescaled                    adapted
-
-Capped attention (Gemma 2) besides has the scores of one row at a time, float32: 4 · heads · length².
+What the recipe leaves open is chosen among all ways there are, by what `estimate` says of each. The plan is frozen in
+`OUT/plan.json`, so that a resumed run computes the same bits.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from typing import Any, Self
 
 from llmlora.errors import NotEnoughMemory
-from llmlora.recipe import Recipe
+from llmlora.estimate import MB, Dtype, Machine, Memory, Shape, Tokens, Way, memory_needed, seconds_needed
+from llmlora.recipe import Choice, Recipe
+from llmlora.text.catalogue import Words
 
-MB = 2**20
-RUNTIME_BYTES = 700 * MB  # Python, torch, transformers, kernels and their buffers
-HEAD_BYTES = 256 * MB  # the chunk of logits `train.loss` works on
-BYTES = {"float32": 4, "bfloat16": 2}
-# share of the probe's speed that a whole training step reaches on thin layers, seen on the two samples
-EFFICIENCY = {"float32": 0.45, "bfloat16": 0.22}
-
+PASS_TOKENS = (4096, 2048, 1024, 512, 256)  # of which a pass may have
+ROW_BY_ROW = 1  # and with this, every row goes alone
 TIGHT = 0.8  # of the free memory: what else runs wants some of it
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the probe found: cores, bytes, and floating-point operations a second."""
-
-    threads: int
-    free_memory: int
-    float32_flops: float
-    bfloat16_flops: float
-
-    @property
-    def dtype(self) -> Literal["float32", "bfloat16"]:
-        """The faster number format."""
-        return "bfloat16" if self.bfloat16_flops > self.float32_flops else "float32"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a model that cost time and memory."""
-
-    layers: int
-    hidden: int
-    intermediate: int
-    query: int  # heads · head_dim
-    key_value: int  # kv_heads · head_dim
-    vocabulary: int
-    body_parameters: int  # linear layers of all blocks
-    adapter_parameters: int
-    targets: int  # LoRA layers in the block that has most
-    adapted: int  # and what comes out of them
-    file_bytes: int
-    capped_heads: int = 0  # whose scores exist as a matrix, because they are softly capped
-    dense_parameters: int = 0  # of a base that lies in memory in the number format it computes in
-
-    def base_bytes(self, dtype: str) -> int:
-        """Bytes of the base: its mapped file, or its numbers in memory."""
-        return self.dense_parameters * BYTES[dtype] or self.file_bytes
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """The data, after tokenising: rows that are trained on, and their lengths."""
-
-    rows: int
-    total: int
-    supervised: int
-    longest: int
+CONVENIENT = 0.5  # and of it what is only convenient may take
+WORTH = 1.03  # less time than this is not worth more memory
+GIGA = 1e9
 
 
 @dataclass(frozen=True)
 class Plan:
     """The choices of a run. Times in seconds, memory in bytes."""
 
-    dtype: Literal["float32", "bfloat16"]
+    dtype: Dtype
     threads: int
-    micro_batch: int  # rows a pass
-    recompute: bool  # activations of a block are computed again in the backward pass
+    pass_tokens: int
+    recompute: bool
     total_steps: int
     eval_every: int
     save_every: int
     memory: int
     seconds: float
-    unpacked: bool = False  # the base's matrices are dequantised once, not in each pass
+    unpacked: bool = False
+    reasons: tuple[Words, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "reasons": [reason.to_json() for reason in self.reasons]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_json` has written down; an older version wrote other names besides, and no tokens a pass."""
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        reasons = tuple(Words.revive(told) for told in values.get("reasons", ()))
+        return cls(**{"pass_tokens": PASS_TOKENS[0], **known, "reasons": reasons})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way, and what it takes."""
+
+    way: Way
+    memory: Memory
+    seconds: float
+
+
+Consider = Callable[[Way], Candidate]
 
 
 def make_plan(recipe: Recipe, shape: Shape, tokens: Tokens, eval_rows: int, machine: Machine) -> Plan:
-    """Choose dtype, threads, steps, rows a pass and recompute.
+    """Choose number format, threads, steps, tokens a pass, recompute, and whether the base is dequantised once.
 
     Raises:
         NotEnoughMemory: it does not fit even with one row a pass and activations recomputed.
     """
-    dtype = machine.dtype
     rows_per_step = recipe.batch_size * recipe.gradient_accumulation
-    total_steps = recipe.steps or -(-tokens.rows * recipe.epochs // rows_per_step)
-    way, memory = _fit(recipe, shape, tokens, dtype, machine.free_memory)
-    tenth = max(1, total_steps // 10)
+    steps = recipe.steps or -(-tokens.rows * recipe.epochs // rows_per_step)
+    tenth = max(1, steps // 10)
+    eval_every = (recipe.eval_every or tenth) if eval_rows else steps
+    evaluated = -(-steps // eval_every) * eval_rows
+
+    def consider(way: Way) -> Candidate:
+        memory = memory_needed(recipe, shape, tokens, way)
+        return Candidate(way, memory, seconds_needed(recipe, shape, tokens, way, machine, steps, evaluated))
+
+    candidates = [consider(way) for way in _ways(recipe, shape, tokens, machine)]
+    fitting = [one for one in candidates if _fits(one, recipe, machine)]
+    if not fitting:
+        least = min(candidates, key=lambda one: one.memory.total)
+        raise _refusal(recipe, shape, least, machine)
+    chosen = _best(fitting, machine)
     return Plan(
-        dtype=dtype,
-        threads=machine.threads,
-        micro_batch=way.rows,
-        recompute=way.recompute,
-        unpacked=way.unpacked,
-        total_steps=total_steps,
-        eval_every=(recipe.eval_every or tenth) if eval_rows else total_steps,
+        **asdict(chosen.way),
+        total_steps=steps,
+        eval_every=eval_every,
         save_every=recipe.save_every or tenth,
-        memory=memory,
-        seconds=seconds_needed(shape, tokens, total_steps * rows_per_step, machine, dtype, way.recompute),
+        memory=chosen.memory.total,
+        seconds=chosen.seconds,
+        reasons=tuple(_reasons(recipe, shape, machine, chosen, consider)),
     )
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a pass is done: rows in it, activations computed again or kept, the base dequantised once or in each pass."""
+def _ways(recipe: Recipe, shape: Shape, tokens: Tokens, machine: Machine) -> Iterator[Way]:
+    """All ways that the recipe leaves open; of the tokens a pass, none more than a step has."""
+    dtype: Dtype = machine.dtype if recipe.dtype == "auto" else recipe.dtype
+    step = recipe.batch_size * recipe.gradient_accumulation * tokens.longest
+    sizes = (recipe.pass_tokens,) if recipe.pass_tokens else [*(n for n in PASS_TOKENS if n < 2 * step), ROW_BY_ROW]
+    unpacked = (False,) if shape.dense_parameters else _open(recipe.unpack)
+    for size, recompute, once in product(sizes, _open(recipe.recompute), unpacked):
+        yield Way(dtype, recipe.threads or machine.threads, size, recompute, once)
 
-    rows: int
-    recompute: bool
-    unpacked: bool
+
+def _open(asked: Choice) -> tuple[bool, ...]:
+    return {"always": (True,), "never": (False,)}.get(asked, (False, True))
 
 
-def _fit(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, free: int) -> tuple[Way, int]:
-    """The fastest way that fits, and its bytes."""
-    ways = [Way(recipe.batch_size, False, False), Way(recipe.batch_size, True, False), Way(1, True, False)]
+def _fits(one: Candidate, recipe: Recipe, machine: Machine) -> bool:
+    free, limit = machine.free_memory, machine.allocatable
+    if one.way.unpacked and recipe.unpack == "auto":
+        free, limit = int(free * CONVENIENT), limit and int(limit * CONVENIENT)
+    return one.memory.total <= free and (limit is None or one.memory.reserved <= limit)
+
+
+def _best(fitting: list[Candidate], machine: Machine) -> Candidate:
+    """Of those that leave others some memory, if any: the one with least memory among the fastest."""
+    roomy = [one for one in fitting if one.memory.total <= TIGHT * machine.free_memory] or fitting
+    fastest = min(one.seconds for one in roomy)
+    return min(
+        (one for one in roomy if one.seconds <= WORTH * fastest), key=lambda one: (one.memory.total, one.seconds)
+    )
+
+
+def _refusal(recipe: Recipe, shape: Shape, least: Candidate, machine: Machine) -> NotEnoughMemory:
+    needed, available, limit = least.memory.total, machine.free_memory, machine.allocatable
+    if limit is not None and least.memory.reserved > limit and needed <= available:
+        needed, available = least.memory.reserved, limit
+    return NotEnoughMemory(
+        -(-needed // MB), available // MB, recipe.max_length, recipe.rank, shape.targets * shape.layers
+    )
+
+
+def _reasons(recipe: Recipe, shape: Shape, machine: Machine, chosen: Candidate, consider: Consider) -> Iterator[Words]:
+    """A sentence for each choice."""
+    way = chosen.way
+    yield _why_dtype(recipe, machine, way.dtype)
+    yield Words(f"plan.threads.{'asked' if recipe.threads else 'cores'}", {"threads": way.threads})
+    passes = "asked" if recipe.pass_tokens else "rows" if way.pass_tokens == ROW_BY_ROW else "chosen"
+    yield Words(f"plan.passes.{passes}", {"tokens": way.pass_tokens})
+    other = consider(replace(way, recompute=not way.recompute))
+    yield _why("recompute", recipe.recompute, way.recompute, chosen, other)
     if not shape.dense_parameters:
-        ways.insert(0, Way(recipe.batch_size, False, True))
-    for way in ways:
-        memory = memory_needed(recipe, shape, tokens, dtype, way)
-        if memory <= (free // 2 if way.unpacked else free):  # what is only convenient leaves room for others
-            return way, memory
-    raise NotEnoughMemory(memory // MB, free // MB, recipe.batch_size, recipe.max_length, recipe.rank)
+        other = consider(replace(way, unpacked=not way.unpacked))
+        yield _why("unpacked", recipe.unpack, way.unpacked, chosen, other)
 
 
-def memory_needed(recipe: Recipe, shape: Shape, tokens: Tokens, dtype: str, way: Way) -> int:
-    """Peak bytes of this process, the mapped model file included.
-
-    The worst pass is taken: the longest row, as often as a pass has rows.
-    """
-    per_layer = (
-        8 * shape.hidden + 4 * (shape.query + shape.key_value) + 4 * shape.intermediate + shape.targets * recipe.rank
-    ) + (shape.adapted if recipe.dora else 0)
-    live_layers = 1 if way.recompute else shape.layers
-    kept = shape.hidden * shape.layers if way.recompute else 0
-    batch_tokens = min(tokens.longest * way.rows, max(tokens.total, 1))
-    activations = batch_tokens * (per_layer * live_layers + kept) * BYTES[dtype]
-    unpacked = (shape.body_parameters + shape.vocabulary * shape.hidden) * BYTES[dtype] * way.unpacked
-    adapter = 16 * shape.adapter_parameters  # float32 weight, gradient and two moments
-    scores = 4 * shape.capped_heads * tokens.longest**2 * BYTES["float32"]
-    return RUNTIME_BYTES + HEAD_BYTES + shape.base_bytes(dtype) + unpacked + adapter + activations + scores
+def _why_dtype(recipe: Recipe, machine: Machine, dtype: Dtype) -> Words:
+    fast, slow = machine.flops(dtype) / GIGA, min(machine.float32_flops, machine.bfloat16_flops) / GIGA
+    asked = recipe.dtype != "auto"
+    return Words(f"plan.dtype.{'asked' if asked else dtype}", {"dtype": dtype, "fast": fast, "times": fast / slow})
 
 
-def seconds_needed(shape: Shape, tokens: Tokens, rows: int, machine: Machine, dtype: str, recompute: bool) -> float:
-    """Time of the training steps: 4 operations a weight and token (6 with recompute), the head for supervised ones."""
-    per_token = (6 if recompute else 4) * shape.body_parameters + 6 * shape.adapter_parameters
-    per_row = tokens.total * per_token + tokens.supervised * 4 * shape.vocabulary * shape.hidden
-    flops = machine.bfloat16_flops if dtype == "bfloat16" else machine.float32_flops
-    return rows * per_row / max(tokens.rows, 1) / (flops * EFFICIENCY[dtype])
+def _why(what: str, asked: Choice, taken: bool, chosen: Candidate, other: Candidate) -> Words:
+    if asked != "auto":
+        return Words(f"plan.{what}.{asked}")
+    memory = abs(other.memory.total - chosen.memory.total) / MB
+    share = abs(other.seconds - chosen.seconds) / chosen.seconds
+    return Words(f"plan.{what}.{'yes' if taken else 'no'}", {"memory": memory, "time": round(100 * share)})

@@ -37,6 +37,7 @@ def _several(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1)]
 Paths = Annotated[tuple[Name, ...], BeforeValidator(_several), Field(min_length=1)]
+Choice = Literal["auto", "always", "never"]  # not on and off, which YAML takes for booleans
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
@@ -87,6 +88,13 @@ class Recipe(RecipeValues):
     eval_every: int | None = Field(None, ge=1)
     save_every: int | None = Field(None, ge=1)
     sample_prompts: tuple[str, ...] = Field((), max_length=16)
+
+    # how it is computed; the plan chooses what is left to it
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(None, ge=1, le=1024)
+    pass_tokens: int | None = Field(None, ge=1, le=1_048_576)
+    recompute: Choice = "auto"
+    unpack: Choice = "auto"
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> Self:

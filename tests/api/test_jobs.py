@@ -84,6 +84,28 @@ def test_a_job_may_start_from_an_adapter_and_takes_over_what_it_is(client, here,
     assert written["rank"] == 3
 
 
+def test_a_plan_says_why_in_the_readers_language_and_does_what_the_recipe_says(client, asked):
+    body = {"dataset_id": asked["dataset_id"], "recipe": {**asked["recipe"], "recompute": "always", "threads": 1}}
+    english, japanese = (
+        client.post("/api/training/plan", json=body, headers={"accept-language": language}).json()
+        for language in ("en", "ja")
+    )
+
+    assert (english["plan"]["recompute"], english["plan"]["threads"]) == (True, 1)
+    assert "Activations are computed again, because the recipe says so." in english["reasons"]
+    assert "レシピの指定どおり、活性を計算し直します。" in japanese["reasons"]
+    assert len(english["reasons"]) == len(japanese["reasons"]) == 5
+
+
+def test_a_plan_keeps_to_the_limit_that_jobs_have(client, here, asked):
+    here.settings = replace(here.settings, memory_limit_mb=300)
+
+    answer = client.post("/api/training/plan", json={name: asked[name] for name in ("dataset_id", "recipe")})
+
+    assert answer.json()["error"]["code"] == "not_enough_memory"
+    assert "300 MB are free" in answer.json()["error"]["message"]
+
+
 def test_a_plan_warns_of_what_may_disappoint(client, asked):
     def warnings(**recipe: object) -> str:
         body = {"dataset_id": asked["dataset_id"], "recipe": {**asked["recipe"], **recipe}}

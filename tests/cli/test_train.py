@@ -231,15 +231,30 @@ def test_rows_that_cannot_be_used_are_named_before_anything_is_written(words, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_alone_is_told_and_starts_nothing(words, tmp_path: Path, capsys):
+    assert run(["train", *words, "--plan", "--unpack", "always", "--json"]) == 0
+    told = document(capsys)
+
+    assert told["plan"]["unpacked"]
+    assert "The base is dequantised once, because the recipe says so." in told["plan"]["reasons"]
+    assert told["recipe"]["unpack"] == "always"
+    assert run(["train", *words, "--plan"]) == 0
+    assert "float32: products run at 100 GFLOP/s" in " ".join(capsys.readouterr().out.split())
+    assert run(["train", *words, "--plan", "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_little_memory_is_said_with_three_knobs(words, tmp_path: Path, monkeypatch, capsys):
     def refuse(*_: object) -> None:
-        raise NotEnoughMemory(9000, 100, 4, 128, 4)
+        raise NotEnoughMemory(9000, 100, 128, 4, 14)
 
     monkeypatch.setattr("llmlora.train.prepare.make_plan", refuse)
 
     assert run(["train", *words, "--out", str(tmp_path / "out")]) == 2
     message = capsys.readouterr().err
-    assert all(knob in message for knob in ("--batch-size", "--max-length", "--rank"))
+    assert all(
+        knob in message for knob in ("--max-length (now 128)", "--rank (now 4)", "--targets (LoRA is on 14 layers now)")
+    )
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_with_its_checkpoints(words, tmp_path: Path, monkeypatch, capsys):
@@ -249,7 +264,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_its_checkpoints(words, tm
 
     def broken(model, batch):
         loss = honest(model, batch)
-        return loss * float("nan") if next(calls) >= 4 else loss
+        return loss * float("nan") if next(calls) >= 2 else loss
 
     monkeypatch.setattr(loop, "batch_loss", broken)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from llmlora.errors import NotEnoughMemory
+from llmlora.estimate import MB, Machine
 from llmlora.ollama import client
 from llmlora.ollama.room import make_room
-from llmlora.plan import MB, Machine
 from llmlora.train.prepare import prepare
 from llmlora.train.run import start
 from tests.ollama.standin.faults import Cut

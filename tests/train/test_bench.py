@@ -12,7 +12,7 @@ import pytest
 from llmlora.cli.main import run
 from llmlora.data.examples import Example
 from llmlora.data.packing import pack
-from llmlora.plan import Shape
+from llmlora.estimate import Shape
 from llmlora.train.bench import Figures, Work, bench_recipe, cut, peak_flops, work_of
 from llmlora.train.prepare import draft, prepare
 from tests.small_run import EXACT, home, on_machine, rows_file

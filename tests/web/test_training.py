@@ -143,7 +143,7 @@ def test_a_preset_sets_everything_and_a_model_that_cannot_be_trained_says_why(fo
 
 def test_too_little_memory_is_mended_by_a_knob(form: Page, watched: Watched):
     """No machine of the tests is too small: its answer is that of the error itself."""
-    small = {"error": problem(NotEnoughMemory(9000, 4000, 4, 512, 8), "en").model_dump()}
+    small = {"error": problem(NotEnoughMemory(9000, 4000, 512, 8, 14), "en").model_dump()}
 
     def answer(route: Route) -> None:
         if json.loads(route.request.post_data)["recipe"]["max_length"] == 256:

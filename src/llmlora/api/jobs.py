@@ -67,8 +67,9 @@ class PlanFacts(BaseModel):
 
     dtype: str
     threads: int
-    micro_batch: int
+    pass_tokens: int
     recompute: bool
+    unpacked: bool
     total_steps: int
     eval_every: int
     save_every: int
@@ -91,8 +92,8 @@ class PromptsBody(BaseModel):
 class PlanBody(BaseModel):
     """What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
 
-    `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences;
-    `prompts` is there for models of Ollama's.
+    `command` makes the same run; both take the rows from a file of the data set's name. `reasons` and `warnings` are
+    sentences, the former for what the plan has chosen; `prompts` is there for models of Ollama's.
     """
 
     recipe: dict[str, Any]
@@ -103,6 +104,7 @@ class PlanBody(BaseModel):
     trainable_parameters: int
     file_bytes: int
     free_memory: int
+    reasons: list[str]
     warnings: list[str]
     prompts: PromptsBody | None
     yaml: str
@@ -153,12 +155,15 @@ def plan_job(here: Here, reader: Reader, asked: PlanRequest) -> PlanBody:
     """Steps, memory and time of a run, worked out from the recipe, the data and this machine."""
     dataset = _dataset(here, asked.dataset_id)
     recipe = _recipe_of(here, asked.recipe, dataset)
-    told = here.inspection.ask("plan", recipe=recipe.model_dump(mode="json"))
+    limit = here.settings.memory_limit_mb
+    told = here.inspection.ask("plan", recipe=recipe.model_dump(mode="json"), memory_limit_mb=limit)
     rows = {"data": file_name(dataset.name, f".{dataset.report['format']}"), "mapping": dataset.mapping}
+    reasons = [Words.revive(one).said(reader) for one in told["plan"].pop("reasons")]
     words, prompts = [Words.revive(one) for one in told.pop("warnings")], told.pop("prompts")
     said = {key: Words.revive(prompts[key]).said(reader) for key in ("text", "way")} if prompts else {}
     return PlanBody(
         **told,
+        reasons=reasons,
         warnings=[one.said(reader) for one in words],
         prompts=PromptsBody(**{**prompts, **said}) if prompts else None,
         yaml=make_recipe({**told["recipe"], **rows}).to_yaml(),

@@ -41,17 +41,15 @@ def _show(figures: "Figures", language: Language) -> None:
     from rich.text import Text
 
     from llmlora.cli.view import sparkline
-    from llmlora.train.bench import PACK_TOKENS
 
     def words(key: str, **facts: object) -> str:
         return say(language, f"bench.{key}", **facts)
 
     plan, losses = figures.plan, figures.losses
-    tokens = plan.micro_batch * PACK_TOKENS
     choices = [words("unpacked" if plan.unpacked else "packed"), *([words("recompute")] if plan.recompute else [])]
     rows = {
         "model": figures.model,
-        "plan": words("plan_value", dtype=plan.dtype, threads=plan.threads, tokens=tokens, choices=choices),
+        "plan": words("plan_value", dtype=plan.dtype, threads=plan.threads, tokens=plan.pass_tokens, choices=choices),
         "speed": words("speed_value", tokens=f"{figures.tokens_per_second():,.0f}"),
         "supervised": words("speed_value", tokens=f"{figures.supervised_tokens_per_second():,.0f}"),
         "utilisation": words(

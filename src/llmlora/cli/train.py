@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from llmlora.cli.options import given_values, option_help, recipe_options
+from llmlora.confine import limit_allocation
 from llmlora.errors import InvalidRecipe
 from llmlora.paths import Run
 from llmlora.recipe import make_recipe, preset_names, read_preset, read_recipe
@@ -25,12 +26,21 @@ INTERRUPTED = 130
 @click.option("--out", type=click.Path(path_type=Path), help=option_help("out"))
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help=option_help("recipe_file"))
 @click.option("--resume", type=click.Path(path_type=Path), help=option_help("resume"))
+@click.option("--plan", "plan_only", is_flag=True, help=option_help("plan"))
 @click.option("--json", "as_json", is_flag=True, help=option_help("json"))
 @recipe_options
-def command(out: Path | None, recipe_file: Path | None, resume: Path | None, as_json: bool, **options: Any) -> int:
+def command(
+    out: Path | None, recipe_file: Path | None, resume: Path | None, plan_only: bool, as_json: bool, **options: Any
+) -> int:
     """Fine-tune a base model with LoRA."""
     settings = read_settings()
+    if settings.memory_limit_mb is not None:
+        limit_allocation(settings.memory_limit_mb * 2**20)
     values = given_values(options)
+    if plan_only:
+        if resume or out:
+            raise InvalidRecipe([say(settings.language, "cli.train.plan_starts_nothing")])
+        return _plan({**(_written(recipe_file) if recipe_file else {}), **values}, settings, as_json)
     if resume is not None:
         if values or recipe_file or out:
             raise InvalidRecipe([say("en", "cli.train.resume_alone")])
@@ -49,6 +59,26 @@ def _written(recipe: Path) -> dict[str, Any]:
     """The values of a preset by its name, or of a file."""
     name = str(recipe)
     return read_preset(name) if name in preset_names() else read_recipe(recipe)
+
+
+def _plan(values: dict[str, Any], settings: Settings, as_json: bool) -> int:
+    """Say what a run would take, and how it would be done."""
+    recipe = make_recipe(values)
+    from rich.console import Console
+
+    from llmlora.cli.view import show_plan
+    from llmlora.train.prepare import draft
+
+    with patience("preparing", settings):
+        made = draft(recipe, settings.home, settings.ollama_stores)
+        plan = made.plan()
+    if as_json:
+        reasons = [reason.said(settings.language) for reason in plan.reasons]
+        document = {"recipe": made.recipe.model_dump(mode="json"), "plan": {**plan.to_json(), "reasons": reasons}}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        show_plan(made, plan, settings.language, Console())
+    return 0
 
 
 def _start(values: dict[str, Any], out: Path, settings: Settings) -> Any:
@@ -84,7 +114,7 @@ def watch(prepared: Any, out: Path, settings: Settings, go: Any) -> Any:
 
     from llmlora.cli.view import TrainingView, show_plan
 
-    show_plan(prepared, settings.language, Console(stderr=True))
+    show_plan(prepared, prepared.plan, settings.language, Console(stderr=True))
     with TrainingView(settings.language) as view, _stop_on_signal() as stop:
         return go(prepared, out, view, stop)
 

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Table
 from rich.text import Text
 
+from llmlora.plan import Plan
 from llmlora.recipe import ALL_LINEAR
 from llmlora.text.catalogue import Language, say
 from llmlora.train.events import Evaluated, Event, Finished, Sampled, Saved, Started, Step, Warned
-from llmlora.train.prepare import Prepared
+from llmlora.train.prepare import Draft, Prepared
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 24
@@ -40,9 +41,9 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
     return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
 
 
-def show_plan(prepared: Prepared, language: Language, console: Console) -> None:
-    """What is about to happen: model, rows, steps, memory, time."""
-    plan, recipe = prepared.plan, prepared.recipe
+def show_plan(prepared: Prepared | Draft, plan: Plan, language: Language, console: Console) -> None:
+    """What is about to happen: model, rows, steps, memory, time, and why it is done so."""
+    recipe = prepared.recipe
     share = prepared.trainable_parameters / prepared.total_parameters
     rows = {
         "model": prepared.base.name,
@@ -52,10 +53,9 @@ def show_plan(prepared: Prepared, language: Language, console: Console) -> None:
         "learning_rate": f"{recipe.learning_rate:g}",
         "targets": ", ".join(prepared.targets if recipe.target_modules == (ALL_LINEAR,) else recipe.target_modules),
         "parameters": f"{prepared.trainable_parameters:,} / {prepared.total_parameters:,} ({share:.2%})",
-        "numbers": say(language, "cli.train.numbers_value", dtype=plan.dtype, threads=plan.threads)
-        + (f", {say(language, 'cli.train.recompute')}" if plan.recompute else ""),
         "memory": f"{plan.memory / MB:,.0f} MB",
         "time": duration(plan.seconds),
+        "way": "\n".join(reason.said(language) for reason in plan.reasons),
     }
     if recipe.init_adapter:
         facts = {"path": recipe.init_adapter, "rank": recipe.rank, "alpha": f"{recipe.alpha:g}"}

@@ -67,7 +67,7 @@ def forgetting(prepared: Prepared) -> Forgetting:
     reading = read_conversations(material().ordinary)
     with Renderer(prepared.template) as renderer:
         examples = make_examples(reading.conversations, prepared.tokenizer, renderer, ORDINARY_TOKENS)
-    after = mean_loss(prepared.base_model, examples, len(examples))
+    after = mean_loss(prepared.base_model, examples, prepared.plan.pass_tokens)
     with prepared.model.disable_adapter():
-        before = mean_loss(prepared.base_model, examples, len(examples))
+        before = mean_loss(prepared.base_model, examples, prepared.plan.pass_tokens)
     return Forgetting(before, after)

@@ -107,16 +107,16 @@ class Inspector:
         ]
         return {**page, "rows": rows}
 
-    def plan(self, recipe: Question) -> Question:
-        """The recipe with every rule resolved, and what its run will need."""
-        import psutil  # noqa: PLC0415
-
+    def plan(self, recipe: Question, memory_limit_mb: int | None) -> Question:
+        """The recipe with every rule resolved, and what its run will need, whose process has this limit."""
+        from llmlora.model.device import probe_machine  # noqa: PLC0415
         from llmlora.recipe import make_recipe  # noqa: PLC0415
         from llmlora.train.advice import advise  # noqa: PLC0415
         from llmlora.train.prepare import draft  # noqa: PLC0415
 
         made = draft(make_recipe(recipe), self.home, self.stores, fetch=False)
-        plan, free = made.plan(), psutil.virtual_memory().available
+        machine = probe_machine(None if memory_limit_mb is None else memory_limit_mb * 2**20)
+        plan, free = made.plan(machine), machine.free_memory
         return {
             "recipe": made.recipe.model_dump(mode="json", exclude={"data", "mapping"}),
             "plan": plan.to_json(),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llmlora.child import die_with_parent
+from llmlora.confine import limit_allocation
 from llmlora.failure import LlmloraError
 from llmlora.openmp import wait_briefly
 from llmlora.paths import Home, Run
@@ -108,10 +109,7 @@ def _be_modest(limit_mb: int | None) -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), "ascii")
     if limit_mb is not None:
-        import resource  # noqa: PLC0415 - not on Windows
-
-        # what is allocated counts, the mapped model file does not
-        resource.setrlimit(resource.RLIMIT_DATA, (limit_mb * 2**20, limit_mb * 2**20))
+        limit_allocation(limit_mb * 2**20)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ them apart.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ from llmlora.model.packed import sizes_of
 from llmlora.model.source import Base
 from llmlora.model.targets import in_blocks
 
+DENSE_NORMS = 6  # as which Transformers' own two count: their operations keep more than ours, which are one each
+
 
 @dataclass(frozen=True)
 class OpenBase:
@@ -29,8 +32,11 @@ class OpenBase:
     config: PreTrainedConfig
     context: int  # the most tokens a row may have
     linears: dict[str, tuple[int, int]]  # the layers LoRA can be put on, block by block: numbers out, numbers in
+    parameters: int
     file_bytes: int
     dense_parameters: int  # that will lie in memory; 0 where the file is mapped
+    norms: int  # of a block, over the hidden states
+    head_norms: bool  # over those of q and k
     load: Callable[[torch.dtype], PreTrainedModel]  # the model, computing in this format, every weight frozen
 
 
@@ -52,24 +58,32 @@ def _file(path: Path) -> OpenBase:
     tensors = in_blocks([linear.tensor for linear in architecture.linears], form.layers)
     shapes = (file.tensors[f"{tensor}.weight"].shape for tensor in tensors)
     modules = in_blocks(architecture.modules, form.layers)
+    wide = [tensor for tensor, _ in architecture.norms if not tensor.endswith(("_q_norm", "_k_norm"))]
     return OpenBase(
         config=config_of(form),
         context=form.context,
         linears={module: (rows, columns) for module, (rows, columns) in zip(modules, shapes, strict=True)},
+        parameters=sum(prod(info.shape) for info in file.tensors.values()),
         file_bytes=path.stat().st_size,
         dense_parameters=0,
+        norms=len(wide),
+        head_norms=len(wide) < len(architecture.norms),
         load=partial(load_model, file),
     )
 
 
 def _directory(base: Base, directory: HfDirectory) -> OpenBase:
     skeleton = hf_skeleton(directory)
+    dense = sum(weight.numel() for weight in skeleton.parameters())
     modules = in_blocks(HF_ARCHITECTURES[directory.model_type].modules, skeleton.config.num_hidden_layers)
     return OpenBase(
         config=skeleton.config,
         context=directory.context or 0,
         linears={module: sizes_of(skeleton.get_submodule(module)) for module in modules},
+        parameters=dense,
         file_bytes=base.size,
-        dense_parameters=sum(weight.numel() for weight in skeleton.parameters()),
+        dense_parameters=dense,
+        norms=DENSE_NORMS,
+        head_norms=False,
         load=partial(load_hf, directory),
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from llmlora.estimate import Shape
 from llmlora.model.opened import OpenBase
 from llmlora.model.targets import block_of
-from llmlora.plan import Shape
 from llmlora.recipe import Recipe
 
 
@@ -27,6 +27,7 @@ def shape_of(opened: OpenBase, recipe: Recipe, targets: Sequence[str]) -> Shape:
         targets=max(map(len, blocks)),
         adapted=max(outputs),
         file_bytes=opened.file_bytes,
-        capped_heads=heads if getattr(config, "attn_logit_softcapping", None) else 0,
+        norms=opened.norms,
+        head_norms=opened.head_norms,
         dense_parameters=opened.dense_parameters,
     )

@@ -28,11 +28,12 @@ import torch
 from llmlora.data.examples import Example
 from llmlora.data.packing import Batch, fill, pack
 from llmlora.errors import Diverged
-from llmlora.model.device import DTYPES, Dtype, probe_machine
+from llmlora.estimate import Dtype, Shape
+from llmlora.model.device import DTYPES, probe_machine
 from llmlora.model.shape import shape_of
 from llmlora.model.targets import targets_of
 from llmlora.paths import Home
-from llmlora.plan import Plan, Shape
+from llmlora.plan import Plan
 from llmlora.recipe import Recipe, make_recipe
 from llmlora.train.footprint import Footprint
 from llmlora.train.loop import take_gradient
@@ -109,7 +110,7 @@ def bench(recipe: Recipe, home: Home, stores: Sequence[Path], tell: Tell) -> Fig
     """
     tell("preparing", 0, 0)
     prepared = prepare(recipe, home, stores)
-    return measure(prepared, cut(prepared.train, prepared.plan.micro_batch * PACK_TOKENS), tell)
+    return measure(prepared, cut(prepared.train, prepared.plan.pass_tokens), tell)
 
 
 def cut(train: Sequence[Example], pass_tokens: int) -> Iterator[list[Batch]]:

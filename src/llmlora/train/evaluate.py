@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from llmlora.data.examples import Example
-from llmlora.data.packing import Batch, pack
+from llmlora.data.packing import Batch, fill, pack
 from llmlora.train.loss import supervised_loss
 
 
@@ -30,13 +30,13 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def mean_loss(model: PreTrainedModel, examples: Sequence[Example], batch_size: int) -> float:
+def mean_loss(model: PreTrainedModel, examples: Sequence[Example], pass_tokens: int) -> float:
     """Loss per supervised token over examples, dropout off."""
     training = model.training
     model.train(False)
     total, count = 0.0, 0
-    for start in range(0, len(examples), batch_size):
-        batch = pack(examples[start : start + batch_size])
+    for together in fill(examples, pass_tokens):
+        batch = pack(together)
         total += float(batch_loss(model, batch))
         count += len(batch.labels)
     model.train(training)

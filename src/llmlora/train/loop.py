@@ -1,24 +1,25 @@
 """The training loop.
 
-A step takes `batch_size × gradient_accumulation` rows of the shuffled endless stream, in passes of `micro_batch` rows
-packed end to end. Its loss is the mean over all supervised tokens of the step, so that the same rows give the same
-gradient however they are cut into passes. Everything random is a function of (seed, step): a resumed run needs no
+A step takes `batch_size × gradient_accumulation` rows of the shuffled endless stream, packed end to end in passes of
+up to `pass_tokens` tokens. Its loss is the mean over all supervised tokens of the step, so that the same rows give the
+same gradient however they are cut into passes. Everything random is a function of (seed, step): a resumed run needs no
 state but the adapter, the moments and the step.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import torch
 from transformers import PreTrainedModel
 
-from llmlora.data.packing import Batch, pack, rows_of_step
+from llmlora.data.packing import Batch, fill, pack, rows_of_step
 from llmlora.errors import Diverged
 from llmlora.train.checkpoint import Checkpoint, Checkpoints, Progress
+from llmlora.train.clock import Clock
 from llmlora.train.evaluate import batch_loss, greedy_answer, mean_loss
 from llmlora.train.events import Evaluated, Sampled, Saved, Started, Step
 from llmlora.train.optimise import Optimiser, rate_share
@@ -26,20 +27,6 @@ from llmlora.train.prepare import Prepared
 from llmlora.train.record import OnEvent
 
 SAMPLE_TOKENS = 64
-
-
-@dataclass
-class Clock:
-    """Seconds since the attempt began, and the time a step takes, smoothed."""
-
-    begin: float = field(default_factory=time.monotonic)
-    per_step: float = 0.0
-
-    def seconds(self) -> float:
-        return time.monotonic() - self.begin
-
-    def step_took(self, seconds: float) -> None:
-        self.per_step = seconds if not self.per_step else 0.8 * self.per_step + 0.2 * seconds
 
 
 def take_gradient(model: PreTrainedModel, batches: Sequence[Batch]) -> float:
@@ -69,7 +56,9 @@ class Loop:
         self.optimiser = Optimiser(prepared.parameters, self.recipe.weight_decay)
         self.progress = Progress()
         self.resumed_from = None
-        self.clock = Clock()
+        rows, tokens = self._rows_per_step, sum(len(example.ids) for example in prepared.train)
+        self.tokens_per_step = rows * tokens / len(prepared.train)
+        self.clock = Clock(self.plan.seconds / (self.plan.total_steps * self.tokens_per_step))
         if checkpoint is not None:
             checkpoint.load(prepared.model, self.optimiser)
             self.progress = checkpoint.progress
@@ -97,6 +86,10 @@ class Loop:
         """The progress as it was at the best evaluation."""
         return replace(self.progress, step=self.progress.best_step, eval_loss=self.progress.best_loss)
 
+    @property
+    def _rows_per_step(self) -> int:
+        return self.recipe.batch_size * self.recipe.gradient_accumulation
+
     def _complete(self) -> bool:
         return self.progress.step >= self.plan.total_steps or self.stopped_early()
 
@@ -120,19 +113,15 @@ class Loop:
         self._say_step(rate, norm, tokens, supervised, time.monotonic() - began)
 
     def _batches(self, step: int) -> list[Batch]:
-        rows_per_step = self.recipe.batch_size * self.recipe.gradient_accumulation
-        rows = rows_of_step(step, rows_per_step, len(self.prepared.train), self.recipe.seed)
-        size = self.plan.micro_batch
-        return [
-            pack([self.prepared.train[row] for row in rows[start : start + size]])
-            for start in range(0, len(rows), size)
-        ]
+        rows = rows_of_step(step, self._rows_per_step, len(self.prepared.train), self.recipe.seed)
+        examples = [self.prepared.train[row] for row in rows]
+        return [pack(together) for together in fill(examples, self.plan.pass_tokens)]
 
     def _evaluate_if_due(self) -> None:
         if self.progress.step % self.plan.eval_every and not self._complete():
             return
         if self.prepared.held_out:
-            loss = mean_loss(self.model, self.prepared.held_out, self.recipe.batch_size)
+            loss = mean_loss(self.model, self.prepared.held_out, self.plan.pass_tokens)
             best = self.progress.best_loss is None or loss < self.progress.best_loss
             self.progress = replace(
                 self.progress,
@@ -171,8 +160,8 @@ class Loop:
         )
 
     def _say_step(self, rate: float, norm: float, tokens: int, supervised: int, took: float) -> None:
-        self.clock.step_took(took)
-        rows = self.progress.step * self.recipe.batch_size * self.recipe.gradient_accumulation
+        self.clock.step_took(took, tokens)
+        rows, left = self.progress.step * self._rows_per_step, self.plan.total_steps - self.progress.step
         self.on_event(
             Step(
                 **self._now(),
@@ -184,6 +173,6 @@ class Loop:
                 supervised_tokens=supervised,
                 tokens_per_second=tokens / took,
                 memory=psutil.Process().memory_info().rss,
-                eta_seconds=self.clock.per_step * (self.plan.total_steps - self.progress.step),
+                eta_seconds=self.clock.left(left * self.tokens_per_step),
             )
         )

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from llmlora.estimate import HEAD_BYTES
 from llmlora.kernels.cross_entropy import cross_entropy_
 from llmlora.model.head import Head
-from llmlora.plan import HEAD_BYTES
 
 
 def supervised_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:

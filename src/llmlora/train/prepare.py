@@ -3,16 +3,18 @@
 Nothing is written here. Whatever is wrong with recipe, rows, model or machine is found before a directory exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from peft import PeftModel
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from llmlora.adapter import Adapter
@@ -25,7 +27,8 @@ from llmlora.data.render import Renderer
 from llmlora.data.template import ChatTemplate
 from llmlora.data.tokenizer import Tokenizer
 from llmlora.errors import InvalidRecipe, NotEnoughMemory, NothingToTrain, RunChanged
-from llmlora.model.device import DTYPES, keep_freed_memory, probe_machine
+from llmlora.estimate import Machine, Shape, Tokens
+from llmlora.model.device import DTYPES, arrange_memory, probe_machine
 from llmlora.model.load import unpack
 from llmlora.model.lora import add_lora, total_parameters, trainable
 from llmlora.model.opened import OpenBase, open_base
@@ -35,7 +38,7 @@ from llmlora.model.source import Base, resolve, verify
 from llmlora.model.targets import peft_names, targets_of
 from llmlora.ollama.room import make_room
 from llmlora.paths import Home
-from llmlora.plan import TIGHT, Machine, Plan, Shape, Tokens, make_plan
+from llmlora.plan import TIGHT, Plan, make_plan
 from llmlora.recipe import Recipe, learning_rate_for
 from llmlora.text.catalogue import Words
 from llmlora.train.beginning import continued, digest_of_start, put_start, read_start
@@ -54,6 +57,14 @@ class Frozen:
     start_digest: str | None = None
     base_name: str = ""  # with the commit of a model of the hub
     template: dict[str, str] | None = None  # where the recipe follows Ollama's, whose store may change
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "plan": self.plan.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_json` has written down."""
+        return cls(**{**values, "plan": Plan.from_json(values["plan"])})
 
 
 @dataclass(frozen=True)
@@ -115,13 +126,27 @@ class Draft:
     data_fingerprint: str
     prompts: dict[str, list[int]]
 
+    @property
+    def tokens(self) -> Tokens:
+        """The rows that are trained on, counted."""
+        return _count(self.train)
+
+    @property
+    def trainable_parameters(self) -> int:
+        return self.shape.adapter_parameters
+
+    @property
+    def total_parameters(self) -> int:
+        """As of the model with the adapter."""
+        return self.opened.parameters + self.trainable_parameters
+
     def plan(self, machine: Machine | None = None) -> Plan:
         """What the run will need on this machine.
 
         Raises:
             NotEnoughMemory: it does not fit.
         """
-        return make_plan(self.recipe, self.shape, _count(self.train), len(self.held_out), machine or probe_machine())
+        return make_plan(self.recipe, self.shape, self.tokens, len(self.held_out), machine or probe_machine())
 
 
 def draft(
@@ -191,13 +216,15 @@ def prepare(
         _need_same(made, frozen)
     verify(made.base)
     torch.set_num_threads(frozen.plan.threads)
-    keep_freed_memory()
+    arrange_memory(kept=not frozen.plan.recompute)
     model = made.opened.load(DTYPES[frozen.plan.dtype])
     if frozen.plan.unpacked:
         unpack(model, DTYPES[frozen.plan.dtype])
-    if frozen.plan.recompute:
-        model.activation_checkpointing_enable({"use_reentrant": False})
     adapted = add_lora(model, made.recipe, made.targets)
+    if frozen.plan.recompute:
+        # Transformers' own switch would also ask for gradients of the embedding's output, which nobody needs
+        again = partial(checkpoint, use_reentrant=False)
+        model._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=again)
     if made.start:
         put_start(adapted, made.start)
     return Prepared(
@@ -288,6 +315,12 @@ def _tokenise(
 
 
 def _count(examples: list[Example]) -> Tokens:
-    lengths = [len(example.ids) for example in examples]
+    lengths = np.array([len(example.ids) for example in examples])
     supervised = int(np.sum([example.trained.sum() for example in examples]))
-    return Tokens(rows=len(examples), total=sum(lengths), supervised=supervised, longest=max(lengths))
+    return Tokens(
+        rows=len(examples),
+        total=int(lengths.sum()),
+        supervised=supervised,
+        longest=int(lengths.max()),
+        squares=int(np.square(lengths).sum()),
+    )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,6 @@ from llmlora.failure import LlmloraError
 from llmlora.files import PART, write_text
 from llmlora.model.lora import load_adapter_state
 from llmlora.paths import Home, Run
-from llmlora.plan import Plan
 from llmlora.recipe import Recipe, make_recipe, read_recipe
 from llmlora.train.artefact import write_artefact
 from llmlora.train.checkpoint import Checkpoints
@@ -93,7 +92,7 @@ def start(
     """Begin a prepared run in an empty directory."""
     out.mkdir(parents=True, exist_ok=True)
     write_text(Run(out).recipe, prepared.recipe.to_yaml())
-    write_text(Run(out).plan, json.dumps(asdict(prepared.frozen), indent=1))
+    write_text(Run(out).plan, json.dumps(prepared.frozen.to_json(), indent=1))
     return attempt(prepared, out, on_event, should_stop)
 
 
@@ -107,10 +106,9 @@ def prepare_again(
     recipe = make_recipe(read_recipe(run.recipe))
     if not run.plan.is_file():  # killed before the plan was written: nothing has been computed yet
         prepared = prepare(recipe, home, stores, fetch=fetch, ollama=ollama)
-        write_text(run.plan, json.dumps(asdict(prepared.frozen), indent=1))
+        write_text(run.plan, json.dumps(prepared.frozen.to_json(), indent=1))
         return prepared
-    values = json.loads(run.plan.read_text("utf-8"))
-    frozen = Frozen(**{**values, "plan": Plan(**values["plan"])})
+    frozen = Frozen.from_json(json.loads(run.plan.read_text("utf-8")))
     return prepare(recipe, home, stores, frozen, fetch=fetch, ollama=ollama)
 
 

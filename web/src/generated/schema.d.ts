@@ -1829,8 +1829,8 @@ export interface components {
          * PlanBody
          * @description What a run will need, before it is started. `recipe` has every rule resolved, and so has `yaml`, the file of it.
          *
-         *     `command` makes the same run; both take the rows from a file of the data set's name. `warnings` are sentences;
-         *     `prompts` is there for models of Ollama's.
+         *     `command` makes the same run; both take the rows from a file of the data set's name. `reasons` and `warnings` are
+         *     sentences, the former for what the plan has chosen; `prompts` is there for models of Ollama's.
          */
         PlanBody: {
             /** Recipe */
@@ -1850,6 +1850,8 @@ export interface components {
             file_bytes: number;
             /** Free Memory */
             free_memory: number;
+            /** Reasons */
+            reasons: string[];
             /** Warnings */
             warnings: string[];
             prompts: components["schemas"]["PromptsBody"] | null;
@@ -1867,10 +1869,12 @@ export interface components {
             dtype: string;
             /** Threads */
             threads: number;
-            /** Micro Batch */
-            micro_batch: number;
+            /** Pass Tokens */
+            pass_tokens: number;
             /** Recompute */
             recompute: boolean;
+            /** Unpacked */
+            unpacked: boolean;
             /** Total Steps */
             total_steps: number;
             /** Eval Every */
@@ -2126,13 +2130,13 @@ export interface components {
             weight_decay?: number;
             /**
              * Batch Size
-             * @description Rows per pass. Higher is steadier and needs more memory.
+             * @description Rows an optimiser step, times gradient accumulation. Higher is steadier and slower; it needs no more memory, since passes are cut by tokens.
              * @default 4
              */
             batch_size?: number;
             /**
              * Gradient Accumulation
-             * @description Passes per optimiser step; a bigger effective batch without more memory.
+             * @description Multiplies the rows of an optimiser step; 4 × 2 are the same as 8 × 1.
              * @default 2
              */
             gradient_accumulation?: number;
@@ -2183,6 +2187,37 @@ export interface components {
              * @default []
              */
             sample_prompts?: string[];
+            /**
+             * Dtype
+             * @description The number format to compute in: float32 is exact, bfloat16 half as large. auto: the faster one, which a short measurement finds.
+             * @default auto
+             * @enum {string}
+             */
+            dtype?: "auto" | "float32" | "bfloat16";
+            /**
+             * Threads
+             * @description How many processor cores compute at once. Default: all that may be used.
+             */
+            threads?: number | null;
+            /**
+             * Pass Tokens
+             * @description Rows are packed up to this many tokens a pass; more needs more memory. Default: what is fastest and fits.
+             */
+            pass_tokens?: number | null;
+            /**
+             * Recompute
+             * @description Compute activations again in the backward pass instead of keeping them: less memory, more time. auto: where it is needed.
+             * @default auto
+             * @enum {string}
+             */
+            recompute?: "auto" | "always" | "never";
+            /**
+             * Unpack
+             * @description Dequantise the base once instead of in every pass: more memory, less time. auto: where half of the free memory is enough.
+             * @default auto
+             * @enum {string}
+             */
+            unpack?: "auto" | "always" | "never";
         };
         /** RecipeForm */
         RecipeForm: {

@@ -7,7 +7,7 @@ import type { Form } from "@/features/new-job/use-form";
 import type { Option } from "@/features/new-job/values";
 import { useFormat } from "@/lib/use-format";
 
-const KNOBS = ["batch_size", "max_length", "rank"] as const;
+const KNOBS = ["max_length", "rank"] as const;
 
 /** What the API says to turn down when there is too little memory, each to its half. */
 export function Knobs({ form, options }: { form: Form; options: Option[] }) {

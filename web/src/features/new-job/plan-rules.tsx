@@ -6,11 +6,11 @@ import type { Plan } from "@/features/new-job/use-plan";
 import type { Option, Values } from "@/features/new-job/values";
 import { useFormat } from "@/lib/use-format";
 
-/** What nobody has said, and a rule or this machine has decided. */
+/** What nobody has said, and a rule or this machine has decided; and why it is computed as it is. */
 export function PlanRules({ plan, values, options }: { plan: Plan; values: Values; options: Option[] }) {
   const t = useTranslations("newJob.rules");
   const format = useFormat();
-  const { dtype, threads, micro_batch, recompute, eval_every, save_every, total_steps } = plan.plan;
+  const { eval_every, save_every, total_steps } = plan.plan;
   const resolved = options
     .filter(({ name, nullable }) => nullable && !(name in values) && typeof plan.recipe[name] === "number")
     .map(({ name }) => [name, format.figure(plan.recipe[name] as number)] as const);
@@ -19,9 +19,6 @@ export function PlanRules({ plan, values, options }: { plan: Plan; values: Value
     ...resolved,
     [t("evaluation"), every(eval_every)],
     [t("checkpoints"), every(save_every)],
-    [t("numbers"), t("numbersValue", { dtype, threads })],
-    [t("pass"), t("passValue", { count: micro_batch })],
-    ...(recompute ? [[t("recompute"), t("recomputeValue")] as const] : []),
   ] as const;
   return (
     <Fold title={t("title")}>
@@ -33,6 +30,11 @@ export function PlanRules({ plan, values, options }: { plan: Plan; values: Value
           </div>
         ))}
       </dl>
+      <ul aria-label={t("way")} className="mt-3 flex list-disc flex-col gap-1.5 pl-4 text-xs text-muted">
+        {plan.reasons.map((reason) => (
+          <li key={reason}>{reason}</li>
+        ))}
+      </ul>
     </Fold>
   );
 }
