@@ -84,4 +84,4 @@ check: setup web/node_modules/ready ## format, lint, types, floors, of both side
 	@cd web && ../$(NODE) npm run --silent check
 
 bench: setup web browser ## print the figures of the documentation (more than an hour)
-	@export OMP_WAIT_POLICY=PASSIVE TORCH_INDEX=$(TORCH_INDEX); for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	@export OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 TORCH_INDEX=$(TORCH_INDEX); for script in benchmarks/*.py; do $(BIN)/python $$script; done

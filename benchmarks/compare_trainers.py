@@ -34,6 +34,7 @@ from benchmarks.peers.random_llama import write_llama_1b
 
 from llmlora.model.device import usable_cores
 from llmlora.model.source import resolve
+from llmlora.openmp import BRIEF
 from llmlora.settings import read_settings
 from llmlora.train.bench import bench_recipe
 
@@ -76,7 +77,7 @@ def ours_by_rows(subject: Subject, rows: Path, steps: int) -> Run:
 
 
 def peer(name: str, material: Path, steps: int) -> Run:
-    spinning = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # as it is by itself
+    spinning = {name: value for name, value in os.environ.items() if name not in BRIEF}  # as it is by itself
     command = [str(python_of(PEERS[name])), str(HERE / f"{name}.py"), str(material), str(steps)]
     return last_line(command, {**spinning, "HF_HUB_OFFLINE": "1"})
 

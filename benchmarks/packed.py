@@ -10,7 +10,8 @@ import sys
 import time
 from statistics import median
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that wait must not spin
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch, as llmlora.openmp does
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numpy as np
 import torch

@@ -36,8 +36,8 @@ MLP = 4
 LIBRARY_BYTES = 180 * MB
 RUNTIME_BYTES = 380 * MB
 TOKEN_BYTES = 560  # of a token of the vocabulary, in the tokenizer
-GAPS = 1.12  # kept activations, and the gaps between them that the allocator cannot fill
-LOGITS = 2.0  # the chunk of logits, and the copies that products with it make
+GAPS = 1.35  # kept activations, and the gaps between them that the allocator cannot fill
+LOGITS = 1.25  # the chunk of logits, and the copies that products with it make
 DENSER = 1.25  # the share of supervised tokens in some pass, to that in all rows
 BACKWARD = 6  # gradients that a layer's MLP has at a time, in numbers · intermediate per token
 MOMENTS = 16  # bytes a parameter: float32 weight, gradient and two moments
@@ -64,8 +64,8 @@ class Work:
 
 
 COSTS: dict[Dtype, Work] = {
-    "bfloat16": Work(1.1, 2.8e-9, 9.0e-11, 9.2e-10, 2.5e-3, 4.0e-9),
-    "float32": Work(1.25, 2.8e-9, 9.0e-11, 9.2e-10, 2.5e-3, 4.0e-9),
+    "bfloat16": Work(1.24, 6.8e-10, 7.0e-11, 4.0e-10, 1.5e-3, 1.0e-9),
+    "float32": Work(1.0, 6.8e-10, 7.0e-11, 4.0e-10, 1.5e-3, 1.0e-9),
 }
 
 

@@ -38,6 +38,7 @@ class _SupervisedLoss(torch.autograd.Function):
             total += cross_entropy_(values.detach(), labels[part], head.multiplier, head.cap)
             if gradient is not None:
                 (gradient[part],) = torch.autograd.grad(values, rows, values.detach())
+            del values  # before the next chunk's are made
         ctx.gradient = gradient
         return total
 
