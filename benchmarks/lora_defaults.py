@@ -1,6 +1,6 @@
 """Are the defaults of rank, alpha, learning rate and targets good ones? A sweep around them, one thing at a time.
 
-    python benchmarks/lora_defaults.py [--model sample:smollm2-135m] [--steps 60] [--seeds 2]
+    python benchmarks/lora_defaults.py [--model sample:smollm2-135m] [--steps 60] [--seeds 2] [--only rank]
 
 Rows are those of `loss_curve.py`; every run sees the same rows in the same order. What counts is the loss on held-out
 rows at the end, the mean over seeds. The last line holds the default against the settings of PEFT's own benchmark
@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument("--model", default="sample:smollm2-135m")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", default="", help="beside the default and PEFT's, what has this in its name")
     options = parser.parse_args()
     settings = read_settings()
     base = open_base(resolve(options.model, settings.home, settings.ollama_stores))
@@ -83,6 +84,8 @@ def main() -> int:
         data = Path(directory) / "rows.jsonl"
         data.write_text("\n".join(json.dumps(row) for row in material), "utf-8")
         for name, values in variants(rate).items():
+            if options.only not in name and values not in ({}, PEFTS):
+                continue
             losses = [held_out_loss(options.model, data, options.steps, values, seed) for seed in range(options.seeds)]
             found[name] = mean(losses)
             each = " ".join(f"{loss:.4f}" for loss in losses)
