@@ -95,7 +95,7 @@ class Figures:
 
 
 def bench_recipe(model: str, data: Sequence[str], steps: int) -> Recipe:
-    """What is measured: rank 8 on every linear layer, at a constant rate. A pack counts as a row; a step is one pass."""
+    """What is measured: rank 8 on every linear layer, a constant rate. A pack counts as a row, a step is one pass."""
     values = {"rank": 8, "alpha": 16, "dropout": 0, "schedule": "constant", "warmup_ratio": 0, "eval_split": 0}
     size = {"batch_size": PACKS, "gradient_accumulation": 1, "max_length": PACK_TOKENS, "steps": steps}
     size["pass_tokens"] = PACKS * PACK_TOKENS
