@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.loss_curve import documentation, questions
 from benchmarks.peers.environments import BENCH, HERE, ROOT, python_of
 from benchmarks.peers.material import Data, write_material
-from benchmarks.peers.random_llama import write_llama_1b
+from benchmarks.random_model import RandomShape, sample_tokenizer, write_random
 
 from llmlora.model.device import usable_cores
-from llmlora.model.source import resolve
 from llmlora.openmp import BRIEF
 from llmlora.settings import read_settings
 from llmlora.train.bench import bench_recipe
 
+LLAMA_1B = RandomShape(16, 2048, 8192, 32, 8, 128256, "Q4_0")  # the shape of Llama-3.2-1B
 FIGURES = ROOT / "docs" / "performance.json"
 PEERS = {"replaced": "trl", "trl_default": "trl", "trl_best": "trl", "trainer": "trl", "qlora": "bitsandbytes"}
 PACKING_PEER = "trl_best"
@@ -203,7 +203,7 @@ def main() -> int:
     given = parser.parse_args()
     rows = write_rows(BENCH / "rows.jsonl")
     if "llama-1b" in given.models and not (BENCH / "llama-1b.gguf").exists():
-        write_llama_1b(BENCH / "llama-1b.gguf", resolve("sample:smollm2-135m", read_settings().home, ()).path)
+        write_random(BENCH / "llama-1b.gguf", LLAMA_1B, sample_tokenizer(read_settings().home))
     disagree = False
     for name in given.models:
         found = measure(name, SUBJECTS[name], given, rows)

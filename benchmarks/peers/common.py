@@ -13,13 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 ROWS_A_STEP, PACKS_A_STEP, LONGEST = 8, 2, 512
@@ -65,6 +66,19 @@ def padded(rows: Sequence[dict[str, list[int]]], length: int | None = None) -> d
     }
     sizes = torch.tensor([len(row["input_ids"]) for row in rows])
     return {**batch, "attention_mask": (torch.arange(length) < sizes[:, None]).long()}
+
+
+def plain_trainer(
+    model: PeftModel, rows: Sequence[Any], arguments: dict[str, Any], watch: "Watch", length: int | None = None
+) -> Trainer:
+    """Hugging Face's Trainer on rows padded as `padded` does."""
+    return Trainer(
+        model,
+        TrainingArguments(**arguments),
+        data_collator=partial(padded, length=length),
+        train_dataset=rows,
+        callbacks=[watch],
+    )
 
 
 class Watch(TrainerCallback):

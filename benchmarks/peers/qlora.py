@@ -3,8 +3,8 @@
 from typing import Any
 
 import torch
-from common import Material, Watch, padded, run
-from transformers import BitsAndBytesConfig, Trainer, TrainingArguments
+from common import Material, Watch, plain_trainer, run
+from transformers import BitsAndBytesConfig, Trainer
 
 
 def build(material: Material, arguments: dict[str, Any], watch: Watch) -> Trainer:
@@ -14,13 +14,8 @@ def build(material: Material, arguments: dict[str, Any], watch: Watch) -> Traine
         bnb_4bit_compute_dtype=torch.bfloat16,
         bnb_4bit_use_double_quant=True,
     )
-    return Trainer(
-        material.model(torch.bfloat16, quantization_config=four_bits, device_map="cpu"),
-        TrainingArguments(**arguments),
-        data_collator=padded,
-        train_dataset=material.rows,
-        callbacks=[watch],
-    )
+    model = material.model(torch.bfloat16, quantization_config=four_bits, device_map="cpu")
+    return plain_trainer(model, material.rows, arguments, watch)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,12 @@
 from typing import Any
 
 import torch
-from common import Material, Watch, padded, run
-from transformers import Trainer, TrainingArguments
+from common import Material, Watch, plain_trainer, run
+from transformers import Trainer
 
 
 def build(material: Material, arguments: dict[str, Any], watch: Watch) -> Trainer:
-    return Trainer(
-        material.model(torch.bfloat16),
-        TrainingArguments(**arguments),
-        data_collator=padded,
-        train_dataset=material.rows,
-        callbacks=[watch],
-    )
+    return plain_trainer(material.model(torch.bfloat16), material.rows, arguments, watch)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How the threads of torch and llama.cpp wait for each other; OpenMP reads it when they are loaded.
 
 Threads that spin make a run ten times slower as soon as anything else wants a core; those that sleep at once make it a
-twentieth slower where nothing does. Ours spin for about as long as waking would take, some 40 µs (docs/decisions/0005).
+tenth slower where nothing does. Ours spin for about as long as waking would take (docs/decisions/0005).
 """
 
 import os

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from llmlora.kernels.attention_loops import backward, forward, gather
-from llmlora.kernels.threads import flat, spread
+from llmlora.kernels.threads import dense, flat, spread
 
 PAIRS_PER_THREAD = 16_384  # of a query and a key
 NUMBERS_PER_THREAD = 131_072
@@ -51,7 +51,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, boundaries: Sequence[int],
 
     `boundaries` (0, …, T) are the borders of the rows.
     """
-    query, key, value = map(_dense, (query, key, value))
+    query, key, value = map(dense, (query, key, value))
     out: Tensor = _Attention.apply(query, key, value, tuple(boundaries), form)
     return out
 
@@ -75,7 +75,7 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        upstream, (query, key, value), how = _dense(gradients[0]), ctx.saved_tensors, ctx.form.array()
+        upstream, (query, key, value), how = dense(gradients[0]), ctx.saved_tensors, ctx.form.array()
         heads, tokens, size = query.shape
         group, dq = heads // len(key), _empty_like(query)
         shares = [np.empty(query.numel(), np.float32) for _ in range(2)]
@@ -110,11 +110,6 @@ def _part(tasks: Integers, pairs: Integers, begin: int, end: int) -> Integers:
 def _empty_like(heads: Tensor) -> Tensor:
     """An empty [heads, T, d] that lies as [T, heads, d], as the layers before and after have it."""
     return heads.new_empty(heads.shape[1], heads.shape[0], heads.shape[2]).transpose(0, 1)
-
-
-def _dense(heads: Tensor) -> Tensor:
-    """The numbers of a head follow each other."""
-    return heads if heads.stride(2) == 1 else heads.contiguous()
 
 
 def _strides(*parts: Tensor) -> Integers:

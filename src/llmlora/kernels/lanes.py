@@ -25,7 +25,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from llmlora.kernels.vectors import INTEGERS, VECTOR, instruction, rounded, spread
+from llmlora.kernels.vectors import INTEGERS, VECTOR, every, instruction, pointer, rounded, spread
 from llmlora.kernels.vectors import LANES as COUNT
 
 BYTE = ir.IntType(8)
@@ -84,7 +84,7 @@ def load(_typing: Any, row: Any, _at: Any) -> Any:
     """row uint8 [n], at ≤ n - 16 → its 16 bytes from there."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(_pointer(context, builder, signature, values, BYTES), align=1)
+        return builder.load(pointer(context, builder, signature.args[0], values, BYTES), align=1)
 
     return LANES(row, types.intp), generate
 
@@ -94,7 +94,7 @@ def load_bits(_typing: Any, row: Any, _at: Any) -> Any:
     """row uint8 [n], at ≤ n - 2 → the 16 bits of two bytes, lowest first, each as a byte."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        bits = builder.load(_pointer(context, builder, signature, values, ir.IntType(COUNT)), align=1)
+        bits = builder.load(pointer(context, builder, signature.args[0], values, ir.IntType(COUNT)), align=1)
         return builder.zext(builder.bitcast(bits, BITS), BYTES)
 
     return LANES(row, types.intp), generate
@@ -108,8 +108,8 @@ def pick(_typing: Any, codes: Any, table: Any) -> Any:
         codes, table = values
         left = [spread(builder, builder.trunc(builder.extract_value(table, i), BYTE)) for i in range(COUNT)]
         while len(left) > 1:
-            bit = builder.and_(codes, _constant(BYTES, COUNT // len(left)))
-            is_set = builder.icmp_unsigned("!=", bit, _constant(BYTES, 0))
+            bit = builder.and_(codes, every(COUNT // len(left), BYTES))
+            is_set = builder.icmp_unsigned("!=", bit, every(0, BYTES))
             left = [builder.select(is_set, *pair) for pair in zip(left[1::2], left[::2], strict=True)]
         return left[0]
 
@@ -135,16 +135,6 @@ def _write(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         numbers = builder.fadd(numbers, spread(builder, offset[0]))
     if signature.args[0].dtype == types.uint16:
         numbers = rounded(builder, numbers)
-    pointer = _pointer(context, builder, signature, values, numbers.type)
-    builder.store(numbers, pointer, align=signature.args[0].dtype.bitwidth // 8)
+    place = pointer(context, builder, signature.args[0], values[:2], numbers.type)
+    builder.store(numbers, place, align=signature.args[0].dtype.bitwidth // 8)
     return context.get_dummy_value()
-
-
-def _pointer(context: Any, builder: Any, signature: Any, values: Any, to: ir.Type) -> Any:
-    """Where element values[1] of the array values[0] lies, as a pointer to `to`."""
-    array = context.make_array(signature.args[0])(context, builder, values[0])
-    return builder.bitcast(builder.gep(array.data, [values[1]]), to.as_pointer())
-
-
-def _constant(kind: ir.VectorType, value: int) -> ir.Constant:
-    return ir.Constant(kind, [value] * COUNT)

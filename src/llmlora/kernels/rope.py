@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from llmlora.kernels.compiled import compiled
 from llmlora.kernels.lines import move
-from llmlora.kernels.threads import as_array, flat, spread
+from llmlora.kernels.threads import as_array, dense, flat, spread
 from llmlora.kernels.vectors import LANES, load, same, store
 
 NUMBERS_PER_THREAD = 131_072
@@ -55,7 +55,7 @@ class _Rotation(torch.autograd.Function):
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
     heads, tokens, size = x.shape
-    x = x if x.stride(2) == 1 else x.contiguous()
+    x = dense(x)
     out = x.new_empty(tokens, heads, size)  # as the layers before and after have it
     given, to, c, s = flat(x), flat(out), as_array(cos).reshape(-1), as_array(sin).reshape(-1)
     steps, way, turned = np.array(x.stride()[:2], np.int64), np.float32(direction), cos.shape[1]

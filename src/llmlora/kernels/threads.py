@@ -40,3 +40,8 @@ def flat(tensor: Tensor) -> np.ndarray[Any, Any]:
     """As `as_array`, from its first number to its last, in the order they lie in memory; it may have gaps."""
     span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return as_array(tensor.as_strided((span,), (1,)))
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """The same with the numbers of its last dimension one after the other."""
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()

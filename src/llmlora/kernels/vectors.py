@@ -124,7 +124,7 @@ def signed_as(_, sizes, signs):
 
     def generate(_, builder, __, values):
         sizes, signs = (builder.bitcast(one, INTEGERS) for one in values)
-        joined = builder.or_(builder.and_(sizes, _every(0x7FFFFFFF)), builder.and_(signs, _every(0x80000000)))
+        joined = builder.or_(builder.and_(sizes, every(0x7FFFFFFF)), builder.and_(signs, every(0x80000000)))
         return builder.bitcast(joined, VECTOR)
 
     return vector(vector, vector), generate
@@ -135,8 +135,8 @@ def two_to(_, whole):
     """2ᵛ, by writing v into the exponents."""
 
     def generate(_, builder, __, values):
-        exponent = builder.add(builder.fptosi(values[0], INTEGERS), _every(127))
-        return builder.bitcast(builder.shl(exponent, _every(23)), VECTOR)
+        exponent = builder.add(builder.fptosi(values[0], INTEGERS), every(127))
+        return builder.bitcast(builder.shl(exponent, every(23)), VECTOR)
 
     return vector(vector), generate
 
@@ -166,29 +166,29 @@ def largest(_, sixteen):
 def spread(builder: Any, number: Any) -> Any:
     """IR: 16 times a number of any type."""
     undefined = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
-    return builder.shuffle_vector(builder.insert_element(undefined, number, I32(0)), undefined, _every(0))
+    return builder.shuffle_vector(builder.insert_element(undefined, number, I32(0)), undefined, every(0))
 
 
 def wide(builder: Any, halves: Any, form: Any) -> Any:
     """IR: bfloat16 as float32."""
     bits = _bits(form)
-    return builder.bitcast(builder.shl(builder.zext(halves, bits), _every(16, bits)), form)
+    return builder.bitcast(builder.shl(builder.zext(halves, bits), every(16, bits)), form)
 
 
 def narrow(builder: Any, numbers: Any) -> Any:
     """IR: the bfloat16 next to a float32, the even one of two."""
     none = builder.fcmp_unordered("uno", numbers, numbers)
     halves = _halves(numbers.type)
-    return builder.select(none, _every(0x7FC0, halves), rounded(builder, numbers))
+    return builder.select(none, every(0x7FC0, halves), rounded(builder, numbers))
 
 
 def rounded(builder: Any, numbers: Any) -> Any:
     """IR: as `narrow`, of numbers that are some."""
     kind = _bits(numbers.type)
     bits = builder.bitcast(numbers, kind)
-    odd = builder.and_(builder.lshr(bits, _every(16, kind)), _every(1, kind))
-    raised = builder.add(builder.add(bits, _every(0x7FFF, kind)), odd)
-    return builder.trunc(builder.lshr(raised, _every(16, kind)), _halves(numbers.type))
+    odd = builder.and_(builder.lshr(bits, every(16, kind)), every(1, kind))
+    raised = builder.add(builder.add(bits, every(0x7FFF, kind)), odd)
+    return builder.trunc(builder.lshr(raised, every(16, kind)), _halves(numbers.type))
 
 
 def _bits(form: Any) -> Any:
@@ -199,7 +199,8 @@ def _halves(form: Any) -> Any:
     return ir.VectorType(I16, LANES) if form == VECTOR else I16
 
 
-def _every(number: int, kind: Any = INTEGERS) -> Any:
+def every(number: int, kind: Any = INTEGERS) -> Any:
+    """IR: a constant, in all lanes where `kind` is a vector."""
     return ir.Constant(kind, [number] * LANES if isinstance(kind, ir.VectorType) else number)
 
 
@@ -212,7 +213,12 @@ def _fold(builder: Any, numbers: Any, join: Any) -> Any:
 
 def _place(context: Any, builder: Any, array: Any, numbers_at: Any, form: Any) -> tuple[Any, bool]:
     """IR: where a register's numbers begin, and whether they are bfloat16 there."""
+    halves = array.dtype == types.uint16
+    return pointer(context, builder, array, numbers_at, _halves(form) if halves else form), halves
+
+
+def pointer(context: Any, builder: Any, array: Any, numbers_at: Any, to: Any) -> Any:
+    """IR: where a place of an array is, (numbers, place), as a pointer to the type `to`."""
     numbers, at = numbers_at
     data = context.make_array(array)(context, builder, numbers).data
-    halves = array.dtype == types.uint16
-    return builder.bitcast(builder.gep(data, [at]), (_halves(form) if halves else form).as_pointer()), halves
+    return builder.bitcast(builder.gep(data, [at]), to.as_pointer())

@@ -43,8 +43,8 @@ def arrange_memory(*, kept: bool) -> None:
     let blocks of a megabyte and more go back to the system.
 
     A step allocates the same tensors as the step before, and fresh pages cost a virtual machine more than the numbers
-    written into them. But the heap does not fit an aligned block into the gap that one of the same size has left: of 8
-    blocks of a 7B model whose activations are computed again, 430 MB were such gaps.
+    written into them. But the heap does not fit an aligned block into the gap that one of the same size has left, so it
+    grows with every block of a large model whose activations are computed again.
     """
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
