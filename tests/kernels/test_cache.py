@@ -73,6 +73,18 @@ def test_functions_are_cached_beside_their_file_or_for_the_user():
     assert fast.FORMATS["Q4_K"]._cache.cache_path
 
 
+def test_what_is_cached_belongs_to_these_sources_and_no_others(tmp_path: Path):
+    package = tmp_path / "llmlora"
+    shutil.copytree(Path(llmlora.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "web"))
+    program = "from llmlora.kernels import fast; print(fast.FORMATS['Q4_K']._cache.cache_path)"
+    before = printed(start(tmp_path, program))
+
+    with (package / "kernels" / "vectors.py").open("a") as file:
+        file.write("# changed, and fast.py is not\n")
+
+    assert printed(start(tmp_path, program)) != before
+
+
 def test_the_least_processor_of_its_kind_unpacks_the_same_bits(tmp_path: Path):
     program = start(
         Path(llmlora.__file__).parents[1], BASELINE, NUMBA_CPU_NAME="generic", NUMBA_CACHE_DIR=str(tmp_path)
